@@ -1,0 +1,5 @@
+"""What each release asks of whoever crosses it: one module a version, data only, oldest first."""
+
+from migrations import v1_5, v2_1, v2_2
+
+ALL = (v1_5.MIGRATION, v2_1.MIGRATION, v2_2.MIGRATION)

@@ -1,0 +1,357 @@
+"""The steps of one hop, phase by phase, for the hosts as their facts show them. Pure: facts in, steps out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rollout import catalogue, packages
+from rollout.facts import Facts, mistral_host
+from rollout.model import Before, Kind, Phase, Repeat, Scope, Settle, Step
+
+Hosts = Mapping[str, Facts]
+
+_DB_MANAGE = ("/opt/stackstorm/mistral/bin/mistral-db-manage", "--config-file", "/etc/mistral/mistral.conf")
+_REGISTER = ("/opt/stackstorm/st2/bin/st2-register-content", "--config-file", "/etc/st2/st2.conf")
+_PAGE = "StackStorm upgrade page 2.2.1, upgrade procedure"
+
+# Mistral's engine needs 61 s to end (oslo.service waits out graceful_shutdown_timeout); systemd gives up after 90.
+STOPPED = Settle(("stormlift-host", "stopped"), every=1.0, tries=100, issues=2)
+SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=120, issues=3)
+
+
+def per_host(facts: Hosts, make: Callable[[Facts], Step | None]) -> tuple[Step, ...]:
+    """One step for every host, equal ones folded into one with several hosts."""
+    folded: dict[Step, list[str]] = {}
+    for name, each in facts.items():
+        if (step := make(each)) is not None:
+            folded.setdefault(step, []).append(name)
+    return tuple(replace(step, hosts=tuple(names)) for step, names in folded.items())
+
+
+def fetch(facts: Hosts, versions: Mapping[str, Mapping[str, str]]) -> tuple[Step, ...]:
+    """Refresh metadata and download the packages while st2 still serves."""
+
+    def refresh(host: Facts) -> Step | None:
+        if not versions[host.host]:
+            return None
+        argv = packages.commands(host.manager, versions[host.host]).refresh
+        return Step("fetch.metadata", "refresh the package lists", Phase.FETCH, argv, timeout=900)
+
+    def download(host: Facts) -> Step | None:
+        if not versions[host.host]:
+            return None
+        argv = packages.commands(host.manager, versions[host.host]).fetch
+        return Step("fetch.packages", "download the packages", Phase.FETCH, argv, timeout=3600)
+
+    return (*per_host(facts, refresh), *per_host(facts, download))
+
+
+def before_stop(facts: Hosts) -> tuple[Step, ...]:
+    """Stop what feeds work in, so that nothing new begins."""
+
+    def make(host: Facts) -> Step | None:
+        feeding = tuple(unit for unit in catalogue.FEEDERS if unit in host.active())
+        if not feeding:
+            return None
+        return Step(
+            "before-stop.feeders",
+            "stop what feeds work",
+            Phase.BEFORE_STOP,
+            ("systemctl", "stop", *feeding),
+            why="sensors, rules, timers and chat start executions that the stop would cut off",
+            source=_PAGE,
+        )
+
+    return per_host(facts, make)
+
+
+def stop(facts: Hosts, run_hold: bool = True) -> tuple[Step, ...]:
+    """Stop every st2 and mistral unit on every host, prove it, and hold them."""
+
+    def units(host: Facts) -> Step | None:
+        present = tuple(unit for unit in catalogue.all_units() if unit in host.units)
+        if not present:
+            return None
+        return Step(
+            "stop.units",
+            "stop every st2 and mistral unit",
+            Phase.STOP,
+            ("systemctl", "stop", *present),
+            settle=replace(STOPPED, probe=("stormlift-host", "stopped", *present)),
+            timeout=400,
+            source=_PAGE,
+            why="`st2ctl stop` hides a component that did not stop, and leaves mistral-api alive",
+        )
+
+    def everywhere(step: Step) -> tuple[Step, ...]:
+        return per_host(facts, lambda _: step)
+
+    leftovers = Step(
+        "stop.leftovers",
+        "end what is left, and name it",
+        Phase.STOP,
+        ("stormlift-host", "leftovers"),
+        why="workers that outlive their unit go on with old code",
+        source="st2docs issue 653",
+    )
+    hold = Step(
+        "stop.hold",
+        "hold: nothing of st2 can start",
+        Phase.STOP,
+        ("stormlift-host", "hold", *catalogue.all_units()),
+        why="a package script, a reboot or puppet must not start Mistral before its database is upgraded",
+        source="StackStorm upgrade page 2.2.1, warning of step 3; StackStorm/st2-packages issue 421",
+    )
+    quiet = Step(
+        "stop.proved",
+        "nothing of st2 runs",
+        Phase.STOP,
+        ("stormlift-host", "quiet"),
+        kind=Kind.CHECK,
+        why="the rest relies on it",
+    )
+    held = (*everywhere(hold), *everywhere(quiet)) if run_hold else everywhere(quiet)
+    return (*per_host(facts, units), *everywhere(leftovers), *held)
+
+
+def backup(facts: Hosts) -> tuple[Step, ...]:
+    """Keep configuration on every host and Mistral's database once, read back."""
+    config = Step(
+        "backup.config",
+        "keep configuration, package list and pip freeze",
+        Phase.BACKUP,
+        ("stormlift-host", "keep-config"),
+        timeout=900,
+        why="a package upgrade can replace st2.conf",
+        source="StackStorm/st2-packages issue 412",
+    )
+    steps = per_host(facts, lambda _: config)
+    if mistral_host(facts):
+        steps += (
+            once(
+                facts,
+                "st2mistral",
+                Step(
+                    "backup.mistral",
+                    "dump Mistral's database and read the dump back",
+                    Phase.BACKUP,
+                    ("stormlift-host", "mistral", "dump"),
+                    scope=Scope.DEPLOYMENT,
+                    needs="st2mistral",
+                    timeout=7200,
+                    why="after the database is upgraded there is no other way back",
+                ),
+            ),
+        )
+    return steps
+
+
+def once(facts: Hosts, needs: str, step: Step) -> Step:
+    """STEP on the one host of the deployment that is fit for it."""
+    fit = mistral_host(facts) if needs == "st2mistral" else next((n for n, f in facts.items() if f.fits(needs)), "")
+    return replace(step, hosts=(fit,))
+
+
+def install(facts: Hosts, versions: Mapping[str, Mapping[str, str]], held: bool = True) -> tuple[Step, ...]:
+    """The whole set to exact revisions, read back; then the hold proved."""
+
+    def make(host: Facts) -> Step | None:
+        wanted = versions[host.host]
+        if not wanted:
+            return None
+        commands = packages.commands(host.manager, wanted)
+        return Step(
+            "packages.set",
+            "upgrade the packages as one set",
+            Phase.PACKAGES,
+            commands.install,
+            postcondition=installed(wanted),
+            repair=commands.repair,
+            repeat=Repeat.PROBE,
+            timeout=7200,
+            why="all packages of a release move together, at exact revisions",
+            source=_PAGE,
+        )
+
+    quiet = Step(
+        "packages.quiet",
+        "the hold held: nothing of st2 runs",
+        Phase.PACKAGES,
+        ("stormlift-host", "quiet"),
+        kind=Kind.CHECK,
+        why="package scripts restart services: %postun of the rpms, debs from 2.3.2 on",
+        source="StackStorm/st2-packages rpmspec/helpers.spec; commit 9bfbbe8",
+    )
+    return (*per_host(facts, make), *(per_host(facts, lambda _: quiet) if held else ()))
+
+
+def installed(wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """The probe that reads WANTED back from the package manager."""
+    return ("stormlift-host", "installed", *(f"{name}={version}" for name, version in sorted(wanted.items())))
+
+
+def mistral(facts: Hosts) -> tuple[Step, ...]:
+    """Upgrade and populate Mistral's database, once, while no mistral process lives on any host."""
+    if not mistral_host(facts):
+        return ()
+    quiet = Step(
+        "mistral.quiet",
+        "no mistral process lives here",
+        Phase.MISTRAL,
+        ("stormlift-host", "mistral-quiet"),
+        kind=Kind.CHECK,
+        why="a mistral that starts on the new code makes its tables, and the upgrade then fails",
+        source="StackStorm upgrade page 2.2.1, warning of step 3",
+    )
+    ready = Step(
+        "mistral.ready",
+        "the database can be upgraded",
+        Phase.MISTRAL,
+        ("stormlift-host", "mistral", "ready"),
+        kind=Kind.CHECK,
+        scope=Scope.DEPLOYMENT,
+        needs="st2mistral",
+        why="a broken or damaged database needs another way than `upgrade head`",
+    )
+    upgrade = Step(
+        "mistral.upgrade",
+        "upgrade Mistral's database to head",
+        Phase.MISTRAL,
+        ("env", "PGOPTIONS=-c lock_timeout=30s", *_DB_MANAGE, "upgrade", "head"),
+        scope=Scope.DEPLOYMENT,
+        needs="st2mistral",
+        postcondition=("stormlift-host", "mistral", "at-head"),
+        timeout=7200,
+        why="one transaction for all revisions: interrupted, it is as if it never ran",
+        source="StackStorm upgrade page 2.2.1, step 3; mistral/db/sqlalchemy/migration/cli.py@st2-2.2.1",
+    )
+    populate = Step(
+        "mistral.populate",
+        "populate Mistral's actions and workflows",
+        Phase.MISTRAL,
+        (*_DB_MANAGE, "populate"),
+        scope=Scope.DEPLOYMENT,
+        needs="st2mistral",
+        postcondition=("stormlift-host", "mistral", "at-head"),
+        timeout=1800,
+        why="rewrites the system actions, nothing else; its exit code proves nothing",
+        source="StackStorm upgrade page 2.2.1, step 3",
+    )
+    return (
+        *per_host(facts, lambda _: quiet),
+        *(once(facts, "st2mistral", s) for s in (ready, upgrade, populate)),
+    )
+
+
+def config(facts: Hosts) -> tuple[Step, ...]:
+    """Register all content of the new release."""
+    step = Step(
+        "config.register-all",
+        "register all content",
+        Phase.CONFIG,
+        (*_REGISTER, "--register-all", "--register-fail-on-failure"),
+        scope=Scope.DEPLOYMENT,
+        needs="st2",
+        timeout=1800,
+        why="`Additional properties are not allowed` on core actions otherwise",
+        source="st2docs PR 728; st2 issue 4718",
+    )
+    return (once(facts, "st2", step),) if any(each.fits("st2") for each in facts.values()) else ()
+
+
+def wanted_units(before: Before) -> tuple[str, ...]:
+    """What is to run again: what was active, or what is enabled when nothing was active."""
+    known = [unit for unit in catalogue.all_units() if unit in before.units]
+    active = tuple(unit for unit in known if before.units[unit].active in ("active", "activating", "reloading"))
+    return active or tuple(unit for unit in known if before.units[unit].enabled == "enabled")
+
+
+def start(facts: Hosts, before: Mapping[str, Before]) -> tuple[Step, ...]:
+    """Release the hold and start what ran before; wait until it is up and stays so."""
+    release = Step("start.release", "release the hold", Phase.START, ("stormlift-host", "release"))
+
+    def units(host: Facts) -> Step | None:
+        wanted = wanted_units(before[host.host])
+        if not wanted:
+            return None
+        return Step(
+            "start.units",
+            "start what ran before",
+            Phase.START,
+            ("systemctl", "start", *wanted),
+            timeout=900,
+            settle=replace(SERVING, probe=("stormlift-host", "serving", *wanted)),
+            source=_PAGE,
+            why="`st2ctl start` also starts what was disabled on purpose, and exits 0 whatever happens",
+        )
+
+    return (*per_host(facts, lambda _: release), *per_host(facts, units))
+
+
+def verify(
+    facts: Hosts, versions: Mapping[str, Mapping[str, str]], before: Mapping[str, Before], release: str
+) -> tuple[Step, ...]:
+    """Versions read back, units active, the API answering as the new release, Mistral at head, core.local."""
+
+    def packages_(host: Facts) -> Step | None:
+        wanted = versions[host.host]
+        return (
+            Step("verify.packages", "read the versions back", Phase.VERIFY, installed(wanted), kind=Kind.CHECK)
+            if wanted
+            else None
+        )
+
+    def serving(host: Facts) -> Step | None:
+        wanted = wanted_units(before[host.host])
+        argv = ("stormlift-host", "serving", *wanted)
+        return (
+            Step("verify.units", "every unit that ran before runs", Phase.VERIFY, argv, kind=Kind.CHECK)
+            if wanted
+            else None
+        )
+
+    def answers(host: Facts) -> Step | None:
+        wanted = wanted_units(before[host.host])
+        if not {"st2api", "st2auth", "st2stream"} & set(wanted):
+            return None
+        return Step(
+            "verify.api",
+            f"API, auth and stream answer, as {release}",
+            Phase.VERIFY,
+            kind=Kind.CHECK,
+            timeout=300,
+            argv=("stormlift-host", "answers", release, *wanted),
+            source="st2-packages issue 429: slow first answer",
+        )
+
+    steps = (*per_host(facts, packages_), *per_host(facts, serving), *per_host(facts, answers))
+    if any("st2api" in wanted_units(before[name]) for name in facts):
+        local = Step(
+            "verify.core-local",
+            "core.local succeeds",
+            Phase.VERIFY,
+            ("stormlift-host", "core-local"),
+            kind=Kind.CHECK,
+            scope=Scope.DEPLOYMENT,
+            needs="st2",
+            timeout=300,
+        )
+        host = next(n for n in facts if "st2api" in wanted_units(before[n]))
+        steps += (replace(local, hosts=(host,)),)
+    if mistral_host(facts):
+        head = Step(
+            "verify.mistral",
+            "Mistral's database is at head",
+            Phase.VERIFY,
+            ("stormlift-host", "mistral", "at-head"),
+            kind=Kind.CHECK,
+            scope=Scope.DEPLOYMENT,
+            needs="st2mistral",
+        )
+        steps += (once(facts, "st2mistral", head),)
+    return steps
+
+
+def settle(facts: Hosts, release: str) -> tuple[Step, ...]:
+    """Write the new release into every host's journal."""
+    step = Step("settle.record", f"the journal settles {release}", Phase.SETTLE, ("stormlift-host", "settle", release))
+    return per_host(facts, lambda _: step)

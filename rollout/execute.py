@@ -1,0 +1,278 @@
+"""Run one deployment's plan: phases with barriers, journals copied, interrupted steps settled by their repeat class.
+
+Pure of machines: hosts are given as Links, time as a function, and whatever happens is told to a sink of events.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any, Protocol
+
+from rollout import journal
+from rollout.codec import canonical, digest
+from rollout.errors import Interrupted, StepFailed, StormliftError, Undecided
+from rollout.events import Event, Sink
+from rollout.journal import Record, Todo
+from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Scope, Step
+
+INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step as a host is to run it: `key` and `head` go into the journal."""
+
+    todo: Todo
+    key: str
+    head: str
+
+    def again(self) -> "Job":
+        """The same job as its next attempt."""
+        return replace(self, todo=replace(self.todo, attempt=self.todo.attempt + 1, prove_first=False))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a host tells while it works: started, finished (with code), again, question or interrupted."""
+
+    kind: str
+    key: str = ""
+    at: float = 0.0
+    code: int = 0
+    proved: bool = False
+    log: str = ""
+
+
+class Link(Protocol):
+    """One host of a run, as remote/ gives it."""
+
+    def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
+        """Start or attach to JOBS, in order, and tell what happens; ends after the last or the first failure."""
+
+    def records(self) -> tuple[Record, ...]:
+        """The host's journal, read now."""
+
+    def record(self, lines: Iterable[str]) -> None:
+        """Append journal LINES that are not there yet; synced when it returns."""
+
+
+@dataclass
+class Run:
+    """One execution of a plan on one deployment. `clock` gives seconds since 1970, `stopping` says whether to stop."""
+
+    id: str
+    plan: DeploymentPlan
+    links: Mapping[str, Link]
+    sink: Sink
+    clock: Callable[[], float]
+    by: str
+    tool: str
+    fence: int = 0
+    stopping: Callable[[], bool] = lambda: False
+    journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    passed: set[tuple[str, str]] = field(default_factory=set)
+    down_since: float = 0.0
+    downtime: float = 0.0
+
+    def execute(self) -> None:
+        """Run every phase; raises StepFailed at the first step that failed, with the log's last lines."""
+        self._read_journals()
+        self._open()
+        for phase in self.plan.phases:
+            self._phase(phase)
+        self._close()
+
+    def _tell(self, kind: str, **values: Any) -> None:
+        self.sink(Event(kind, self.clock(), deployment=self.plan.name, **values))
+
+    def _read_journals(self) -> None:
+        with ThreadPoolExecutor(max(1, len(self.links))) as pool:
+            self.journals = dict(
+                zip(self.links, pool.map(lambda link: link.records(), self.links.values()), strict=True)
+            )
+
+    def _line(self, event: str, **values: Any) -> str:
+        base = {
+            "v": journal.VERSION,
+            "run": self.id,
+            "event": event,
+            "at": int(self.clock()),
+            "deployment": self.plan.name,
+        }
+        return canonical({**base, "by": self.by, "tool": self.tool, "fence": self.fence, **values})
+
+    def _everywhere(self, lines: list[str]) -> None:
+        with ThreadPoolExecutor(max(1, len(self.links))) as pool:
+            list(pool.map(lambda link: link.record(lines), self.links.values()))
+
+    def _open(self) -> None:
+        for name, link in self.links.items():
+            if any(r.run == self.id and r.event == "opened" for r in self.journals[name]):
+                continue
+            before = self.plan.before.get(name)
+            data = {
+                "command": self.plan.command,
+                "from": self.plan.origin,
+                "to": self.plan.target,
+                "before": before,
+            }
+            link.record([self._line("opened", host=name, digest=digest(self.plan), data=data)])
+
+    def _close(self) -> None:
+        self._everywhere([self._line("closed", data={"outcome": "done"})])
+
+    def _phase(self, phase: PhasePlan) -> None:
+        if self._through(phase):
+            return
+        self._tell("phase-started", phase=phase.name.value, data={"hop": phase.hop})
+        if phase.name is Phase.STOP and not self.down_since:
+            self.down_since = self.clock()
+        for _ in range(INTERRUPTIONS):
+            # A check speaks about now: after an interruption, or in a resumed run, all of the phase are asked again.
+            self.passed.clear()
+            if all(self._segment(phase, segment) for segment in segments(phase.steps)):
+                break
+        else:
+            raise StepFailed(
+                f"{self.plan.name}: {phase.name.value}: cut off {INTERRUPTIONS} times",
+                "find out what ends it on the host, then the same command again",
+            )
+        if phase.name is Phase.START and self.down_since:
+            self.downtime, self.down_since = self.downtime + self.clock() - self.down_since, 0.0
+
+    def _through(self, phase: PhasePlan) -> bool:
+        steps = [(step, host) for step in phase.steps for host in step.hosts]
+        return all(self._status(phase, step, host).state == "done" for step, host in steps)
+
+    def _status(self, phase: PhasePlan, step: Step, host: str) -> journal.StepStatus:
+        return journal.status(self._known(step, host), self.id, key_of(phase, step))
+
+    def _known(self, step: Step, host: str) -> tuple[Record, ...]:
+        return journal.merged(self.journals) if step.scope is Scope.DEPLOYMENT else self.journals[host]
+
+    def _segment(self, phase: PhasePlan, steps: tuple[Step, ...]) -> bool:
+        """Run STEPS on their hosts, all at once; False when one was interrupted and the phase is to be taken again."""
+        if self.stopping():
+            raise Interrupted("stopped as asked; the step that ran was finished", "the same command goes on from here")
+        work = {host: jobs for host in hosts_of(steps) if (jobs := self._jobs(phase, steps, host))}
+        if not work:
+            return True
+        with ThreadPoolExecutor(len(work)) as pool:
+            ends = list(pool.map(lambda item: self._work(phase, *item), work.items()))
+        self._read_journals()
+        self._copy(steps)
+        for end in ends:
+            if isinstance(end, StormliftError):
+                raise end
+        return all(ends)
+
+    def _jobs(self, phase: PhasePlan, steps: tuple[Step, ...], host: str) -> tuple[Job, ...]:
+        mine = [step for step in steps if host in step.hosts]
+        if all(self._done(phase, step, host) for step in mine):
+            return ()
+        todos = [(step, self._todo(phase, step, host)) for step in mine]
+        return tuple(Job(todo, key := key_of(phase, step), self._head(step, key, host)) for step, todo in todos if todo)
+
+    def _done(self, phase: PhasePlan, step: Step, host: str) -> bool:
+        if step.kind is Kind.CHECK:
+            return (key_of(phase, step), host) in self.passed
+        return self._status(phase, step, host).state == "done"
+
+    def _todo(self, phase: PhasePlan, step: Step, host: str) -> Todo | None:
+        key = key_of(phase, step)
+        known = self._known(step, host)
+        todo = journal.decide(key, step, self.id, known)
+        if not isinstance(todo, str):
+            return todo
+        answer = self.answers.get(step.id)
+        if answer == "again":
+            return Todo(step, journal.status(known, self.id, key).attempts + 1)
+        if answer == "done":
+            line = self._line("finished", step=key, host=host, scope=step.scope.value, data={"settled_by": self.by})
+            self.links[host].record([line])
+            return None
+        raise Undecided(
+            f"{host}: {todo}",
+            f"look at /var/lib/stormlift/{self.id}/ on {host}, then the same command with "
+            f"--settle {step.id}=done or --settle {step.id}=again",
+            host=host,
+            step=key,
+        )
+
+    def _head(self, step: Step, key: str, host: str) -> str:
+        """The start of the step's journal lines; the runner on the host adds event, time, attempt and code."""
+        head = {
+            "v": journal.VERSION,
+            "run": self.id,
+            "deployment": self.plan.name,
+            "host": host,
+            "scope": step.scope.value,
+            "step": key,
+            "digest": digest(step.argv),
+            "by": self.by,
+            "tool": self.tool,
+            "fence": self.fence,
+        }
+        return canonical(head)[:-1]
+
+    def _work(self, phase: PhasePlan, host: str, jobs: tuple[Job, ...]) -> StormliftError | bool:
+        """True when all JOBS are through, False when one was interrupted, the error when one failed."""
+        titles = {job.key: job.todo.step.title for job in jobs}
+        try:
+            for told in self.links[host].change(self.id, jobs):
+                self._tell(
+                    f"step-{told.kind}",
+                    phase=phase.name.value,
+                    host=host,
+                    step=told.key,
+                    title=titles.get(told.key, ""),
+                    data={"code": told.code, "proved": told.proved, "host_time": told.at},
+                )
+                if told.kind == "interrupted":
+                    return False
+                if told.kind == "finished" and told.code != 0:
+                    return self._failure(host, told, titles[told.key], jobs)
+                if told.kind == "finished":
+                    self.passed.add((told.key, host))
+        except StormliftError as error:
+            return error
+        return True
+
+    def _failure(self, host: str, told: Told, title: str, jobs: tuple[Job, ...]) -> StepFailed:
+        step = next(job.todo.step for job in jobs if job.key == told.key)
+        reasons = {
+            75: "it ran, but did not take hold in time",
+            76: "it ran, but its postcondition does not hold",
+            124: f"it ran out of its {step.timeout} s",
+            77: "another controller took over",
+        }
+        said = reasons.get(told.code, f"exit code {told.code}")
+        return StepFailed(f"{host}: {title}: {said}", "", host=host, step=told.key, log=told.log)
+
+    def _copy(self, steps: tuple[Step, ...]) -> None:
+        """Put the deployment's records onto every host of it."""
+        if all(step.scope is Scope.HOST for step in steps):
+            return
+        shared = journal.merged(self.journals)
+        for name, link in self.links.items():
+            have = {(r.run, r.event, r.step, r.attempt) for r in self.journals[name]}
+            missing = [canonical(r) for r in shared if (r.run, r.event, r.step, r.attempt) not in have]
+            if missing:
+                link.record(missing)
+
+
+def key_of(phase: PhasePlan, step: Step) -> str:
+    """How the journal names STEP: by hop and id."""
+    return f"{phase.hop}:{step.id}"
+
+
+def hosts_of(steps: Iterable[Step]) -> tuple[str, ...]:
+    """The hosts of STEPS, in order, each once."""
+    return tuple(dict.fromkeys(host for step in steps for host in step.hosts))
+
+
+def segments(steps: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
+    """Cut STEPS where the scope changes: a step for the whole deployment waits for all hosts, and they for it."""
+    return tuple(tuple(group) for _, group in groupby(steps, key=lambda step: step.scope))

@@ -1,0 +1,122 @@
+"""What hosts said in one round trip. Plain data; remote/ reads it, the planner uses it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rollout import catalogue
+from rollout.journal import Record
+from rollout.model import Before, UnitState
+from rollout.versions import PackageVersion, order
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session on the Mistral database other than our own."""
+
+    address: str
+    application: str
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class MistralFacts:
+    """What the Mistral database of a host's mistral.conf looks like.
+
+    state     empty, old, between, broken, upgraded, recreated, damaged, unmanaged, unknown-revision, absent
+              or unreachable
+    pending   the revisions that `upgrade head` of the installed package would run
+    drop      the tables that stand although only pending revisions make them
+    rows      row counts of the tables in `drop` and of the execution tables
+    unfinished  executions in executions_v2 that are neither SUCCESS nor ERROR
+    identity  what tells one database server and database from another
+    """
+
+    state: str
+    sentence: str = ""
+    revision: str = ""
+    head: str = ""
+    pending: tuple[str, ...] = ()
+    creates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    rows: dict[str, int] = field(default_factory=dict)
+    unfinished: int = 0
+    sessions: tuple[Session, ...] = ()
+    identity: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class LockFacts:
+    """The lock as it lies on a host; `age` is the seconds since its holder's last sign of life."""
+
+    run: str
+    by: str
+    message: str
+    fence: int
+    age: int
+    token: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One host's answer.
+
+    installed  package to version, for the packages of the set that are there
+    available  package to the versions that its repositories offer, newest first
+    evidence   what the data itself says about steps that may be pending, e.g. keys-unscoped: 3
+    """
+
+    host: str
+    distro: str = ""
+    os_name: str = ""
+    init: str = ""
+    manager: str = ""
+    expected_manager: str = ""
+    installed: dict[str, str] = field(default_factory=dict)
+    unhealthy: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    available: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    units: dict[str, UnitState] = field(default_factory=dict)
+    processes: tuple[str, ...] = ()
+    mistral: MistralFacts | None = None
+    evidence: dict[str, int] = field(default_factory=dict)
+    journal: tuple[Record, ...] = ()
+    damage: str = ""
+    lock: LockFacts | None = None
+    hold: str = ""
+    running: str = ""
+    free_kib: dict[str, int] = field(default_factory=dict)
+    clock: int = 0
+    machine: str = ""
+
+    @property
+    def release(self) -> str:
+        """The st2 release that the package manager says is installed, or "" without any package of the set."""
+        known = [PackageVersion.parse(text).release for text in self.installed.values()]
+        if "st2" in self.installed:
+            return PackageVersion.parse(self.installed["st2"]).release
+        return max(known, key=order) if known else ""
+
+    @property
+    def before(self) -> Before:
+        """What this run must be able to put back."""
+        return Before(units=dict(self.units), packages=dict(self.installed))
+
+    def active(self) -> tuple[str, ...]:
+        """The units that run now, in the order of the catalogue."""
+        known = catalogue.all_units()
+        return tuple(
+            u for u in known if u in self.units and self.units[u].active in ("active", "activating", "reloading")
+        )
+
+    def fits(self, needs: str) -> bool:
+        """True when the host carries the package NEEDS, or nothing is needed."""
+        return not needs or needs in self.installed
+
+
+def mistral_host(facts: Mapping[str, Facts]) -> str:
+    """The first host that carries st2mistral and whose database answers, or the first that carries it, or ""."""
+    carriers = [name for name, each in facts.items() if "st2mistral" in each.installed]
+    answering = [name for name in carriers if (m := facts[name].mistral) and m.state != "unreachable"]
+    return (answering or carriers or [""])[0]

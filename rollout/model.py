@@ -1,0 +1,190 @@
+"""The nouns: hosts, deployments, steps, plans, findings. Plain frozen data; nothing here runs."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Phase(str, Enum):
+    """Steps between two barriers; the next phase starts when all hosts of the deployment are through."""
+
+    PREFLIGHT = "preflight"
+    FETCH = "fetch"
+    BEFORE_STOP = "before-stop"
+    STOP = "stop"
+    BACKUP = "backup"
+    PREPARE = "prepare"
+    PACKAGES = "packages"
+    MISTRAL = "mistral"
+    MIGRATIONS = "migrations"
+    CONFIG = "config"
+    START = "start"
+    VERIFY = "verify"
+    POST_START = "post-start"
+    SETTLE = "settle"
+
+
+class Scope(str, Enum):
+    """Where a step runs: on every host that it is for, or once for the whole deployment."""
+
+    HOST = "host"
+    DEPLOYMENT = "deployment"
+
+
+class Kind(str, Enum):
+    """run changes something; check only looks and may stop the run; ask is settled by a human."""
+
+    RUN = "run"
+    CHECK = "check"
+    ASK = "ask"
+
+
+class Repeat(str, Enum):
+    """What happens to a step that was interrupted and whose outcome is unknown."""
+
+    SAFE = "safe"
+    PROBE = "probe"
+    ASK = "ask"
+
+
+class Severity(str, Enum):
+    """An inhibitor stops before any change; a warning and a note are shown."""
+
+    INHIBITOR = "inhibitor"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine, and how to reach it and become root there.
+
+    sudo: "nopasswd" (sudo never asks), "ask" (ask the operator once), "env:NAME" (password in an environment
+    variable of the controller), or "root" (the login is root already).
+    """
+
+    name: str
+    address: str
+    port: int = 22
+    user: str = "root"
+    identity: str = ""
+    gateway: str = ""
+    sudo: str = "nopasswd"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The hosts that share one MongoDB, RabbitMQ and PostgreSQL; a single box is a deployment of one."""
+
+    name: str
+    hosts: tuple[Host, ...]
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Settle:
+    """How long to wait for a change to take hold: PROBE every `every` seconds, `tries` times; then the change is
+    issued again, `issues` times in all, before it counts as failed for good."""
+
+    probe: tuple[str, ...]
+    every: float
+    tries: int
+    issues: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named change, as data.
+
+    id          stable name, unique within a hop and host
+    needs       the package that makes a host fit for it; "" means every host of the deployment
+    argv        the command; a first word of stormlift-host stands for the program that stormlift keeps on the host
+    settle      what to wait for after the command
+    postcondition  a command that tells afterwards: 0 done, 1 not begun, anything else partial
+    repair      run first when the step is tried again
+    timeout     seconds
+    releases    the releases whose packages carry what argv names; empty means every release
+    """
+
+    id: str
+    title: str
+    phase: Phase
+    argv: tuple[str, ...] = ()
+    scope: Scope = Scope.HOST
+    kind: Kind = Kind.RUN
+    needs: str = ""
+    settle: Settle | None = None
+    postcondition: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
+    repeat: Repeat = Repeat.SAFE
+    timeout: int = 600
+    releases: tuple[str, ...] = ()
+    why: str = ""
+    source: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What one release asks of whoever crosses it."""
+
+    release: str
+    title: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found."""
+
+    key: str
+    severity: Severity
+    host: str
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """The steps of one phase of one hop, in order."""
+
+    hop: str
+    name: Phase
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit as it was found: systemd's ActiveState and UnitFileState."""
+
+    active: str
+    enabled: str
+
+
+@dataclass(frozen=True)
+class Before:
+    """A host as it was before the run: what start puts back, what rollback returns to."""
+
+    units: dict[str, UnitState] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """What one run does to one deployment. `origin` is the settled release (or the baseline), `target` the new one."""
+
+    name: str
+    command: str
+    hosts: tuple[str, ...]
+    origin: str
+    target: str
+    phases: tuple[PhasePlan, ...]
+    before: dict[str, Before] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    downtime_s: int = 0
+    point_of_no_return: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to do."""
+        return not any(phase.steps for phase in self.phases)

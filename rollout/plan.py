@@ -1,0 +1,186 @@
+"""Decide what a deployment needs. Pure: facts in, plan out, nothing is run."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rollout import actions, catalogue, codec, path
+from rollout.errors import PlanRefused
+from rollout.facts import Facts, mistral_host
+from rollout.journal import settled
+from rollout.model import (
+    Before,
+    Deployment,
+    DeploymentPlan,
+    Finding,
+    Migration,
+    Phase,
+    PhasePlan,
+    Scope,
+    Step,
+)
+from rollout.versions import PackageVersion, order
+
+SCHEMA = "stormlift.plan/1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one command does to its deployments, with a hash over everything that is in it."""
+
+    deployments: tuple[DeploymentPlan, ...]
+    findings: tuple[Finding, ...] = ()
+    schema: str = SCHEMA
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the plan's canonical JSON."""
+        return codec.digest(self)
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as one JSON object, `hash` included."""
+        data: dict[str, object] = codec.encode(self)
+        return {**data, "hash": self.hash}
+
+
+def baseline(facts: Mapping[str, Facts]) -> str:
+    """The release that the deployment is at: what its journal settled, else what is installed."""
+    journalled = [settled(each.journal) for each in facts.values()]
+    known = [release for release in journalled if release]
+    if known:
+        return min(known, key=order)
+    there = [each.release for each in facts.values() if each.release]
+    if not there:
+        raise PlanRefused(
+            f"{', '.join(facts)}: no package of st2 is installed", "check the inventory: is this an st2 host?"
+        )
+    return min(there, key=order)
+
+
+def pending(migrations: Iterable[Migration], facts: Mapping[str, Facts], origin: str) -> tuple[Step, ...]:
+    """Steps of releases up to ORIGIN that the data itself shows to be undone (somebody upgraded by hand)."""
+    evidence = {key for each in facts.values() for key, count in each.evidence.items() if count}
+    telling = {"1.5.datastore-scope-secret": "keys-unscoped", "2.1.datastore-scopes": "keys-old-scope"}
+    done = path.due(migrations, "0.0.0", origin)
+    return tuple(step for step in done if telling.get(step.id) in evidence)
+
+
+def plan(
+    deployment: Deployment,
+    facts: Mapping[str, Facts],
+    target: str,
+    migrations: Iterable[Migration],
+    findings: tuple[Finding, ...] = (),
+) -> DeploymentPlan:
+    """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included.
+
+    Raises PlanRefused (Downgrade, no way, nothing installed). A deployment that is at TARGET with nothing
+    pending gets an empty plan.
+    """
+    known = tuple(migrations)
+    catalogue.release(target)
+    origin = baseline(facts)
+    hops = path.find(origin, target, known)
+    late = pending(known, facts, origin)
+    behind = _mistral_behind(facts)
+    before = {name: each.before for name, each in facts.items()}
+    if not hops and (late or behind):
+        hops = (path.Hop(origin, target, (), "the data shows steps that were never run"),)
+    phases: tuple[PhasePlan, ...] = ()
+    for number, hop in enumerate(hops):
+        steps = late + hop.steps if number == 0 else hop.steps
+        phases += hop_phases(facts, hop, steps, before, first=number == 0)
+    return DeploymentPlan(
+        name=deployment.name,
+        command="upgrade",
+        hosts=tuple(h.name for h in deployment.hosts),
+        origin=origin,
+        target=target,
+        phases=phases,
+        before=before,
+        findings=findings,
+        notes=_notes(facts, origin, target) if phases else (),
+        point_of_no_return=_no_return(phases),
+    )
+
+
+def _mistral_behind(facts: Mapping[str, Facts]) -> bool:
+    host = mistral_host(facts)
+    state = facts[host].mistral if host else None
+    return bool(state and state.state in ("old", "empty", "between"))
+
+
+def hop_phases(
+    facts: Mapping[str, Facts], hop: path.Hop, steps: tuple[Step, ...], before: Mapping[str, Before], *, first: bool
+) -> tuple[PhasePlan, ...]:
+    """The phases of one hop; later hops of a plan stop what the one before started, without the drain."""
+    versions = {name: wanted_versions(each, hop.target) for name, each in facts.items()}
+    named = {
+        Phase.FETCH: actions.fetch(facts, versions),
+        Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
+        Phase.STOP: actions.stop(facts),
+        Phase.BACKUP: actions.backup(facts),
+        Phase.PACKAGES: actions.install(facts, versions),
+        Phase.MISTRAL: actions.mistral(facts) if catalogue.mistral_head(hop.target) else (),
+        Phase.MIGRATIONS: migration_steps(facts, steps, Phase.MIGRATIONS),
+        Phase.CONFIG: actions.config(facts),
+        Phase.START: actions.start(facts, before),
+        Phase.VERIFY: actions.verify(facts, versions, before, hop.target),
+        Phase.POST_START: migration_steps(facts, steps, Phase.POST_START),
+        Phase.SETTLE: actions.settle(facts, hop.target),
+    }
+    return tuple(PhasePlan(hop.target, phase, named[phase]) for phase in Phase if named.get(phase))
+
+
+def migration_steps(facts: Mapping[str, Facts], steps: tuple[Step, ...], phase: Phase) -> tuple[Step, ...]:
+    """The migrations' steps of PHASE, each on the hosts that are fit for it."""
+    placed: list[Step] = []
+    for step in steps:
+        fit = tuple(name for name, each in facts.items() if each.fits(step.needs))
+        if step.phase is phase and fit:
+            placed.append(replace(step, hosts=fit[:1] if step.scope is Scope.DEPLOYMENT else fit))
+    return tuple(placed)
+
+
+def wanted_versions(host: Facts, release: str) -> dict[str, str]:
+    """The exact version of RELEASE for every package that HOST has and that is not there yet.
+
+    A package whose version is not in the host's lists is left out; preflight makes that an inhibitor.
+    """
+    wanted: dict[str, str] = {}
+    for name, text in host.installed.items():
+        offered = [each for each in host.available.get(name, ()) if PackageVersion.parse(each).release == release]
+        if PackageVersion.parse(text).release == release:
+            wanted[name] = text
+        elif offered:
+            wanted[name] = offered[0]
+    return wanted
+
+
+def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, ...]:
+    notes: list[str] = []
+    host = mistral_host(facts)
+    state = facts[host].mistral if host else None
+    head = catalogue.mistral_head(target)
+    if state and state.revision and head and state.revision < head:
+        makes = ", ".join(catalogue.mistral_tables(state.revision, head)) or "no table"
+        notes.append(
+            f"Mistral's database goes from revision {state.revision} to {head}; the revisions between make {makes}"
+        )
+    if order(origin) < order("2.2.0") <= order(target) and state and "executions_v2" in state.rows:
+        notes.append(
+            f"`mistral execution-list` will be empty afterwards: {state.rows['executions_v2']} old records stay in the table "
+            f"executions_v2, {state.unfinished} of them unfinished (they will never finish)"
+        )
+    return tuple(notes)
+
+
+def _no_return(phases: tuple[PhasePlan, ...]) -> str:
+    ids = {step.id for phase in phases for step in phase.steps}
+    if "mistral.upgrade" in ids:
+        return (
+            "mistral.upgrade. Before it: put the old package versions back and start. After it: only the dump of the "
+            "backup phase goes back, and what Mistral stored since is lost"
+        )
+    if "packages.set" in ids:
+        return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"
+    return ""

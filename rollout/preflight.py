@@ -1,0 +1,216 @@
+"""What must be settled before any change: facts in, findings out. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from rollout import catalogue
+from rollout.facts import Facts, mistral_host
+from rollout.journal import disagreement, open_run, settled
+from rollout.model import Finding, Severity
+from rollout.versions import PackageVersion, order
+
+Hosts = Mapping[str, Facts]
+_NEED_KIB = {"/var": 1 << 20, "/opt": 1 << 20}  # 1 GiB each: packages twice, and a dump
+
+
+def inspect(deployment: str, facts: Hosts, target: str) -> tuple[Finding, ...]:
+    """Everything that speaks against, or should be known before, taking DEPLOYMENT to TARGET."""
+    checks: tuple[Callable[[str, Hosts, str], Iterator[Finding]], ...] = (
+        _identity,
+        _packages,
+        _candidates,
+        _versions,
+        _journal,
+        _mistral,
+        _databases,
+        _disk,
+    )
+    return tuple(finding for check in checks for finding in check(deployment, facts, target))
+
+
+def shared_databases(deployments: Mapping[str, Hosts]) -> tuple[Finding, ...]:
+    """Two deployments on one database are one deployment that the inventory tears apart."""
+    owners: dict[str, str] = {}
+    findings = []
+    for name, facts in deployments.items():
+        for host, each in facts.items():
+            identity = each.mistral.identity if each.mistral else ""
+            if identity and owners.setdefault(identity, name) != name:
+                findings.append(
+                    _stop(
+                        "database-shared",
+                        host,
+                        f"{name} and {owners[identity]} use one Mistral database",
+                        "put the hosts of both into one deployment of the inventory",
+                    )
+                )
+    return tuple(findings)
+
+
+def _stop(key: str, host: str, cause: str, remedy: str) -> Finding:
+    return Finding(key, Severity.INHIBITOR, host, cause, remedy)
+
+
+def _identity(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    for name, each in facts.items():
+        where = catalogue.DISTROS.get(each.distro)
+        if where is None:
+            yield _stop(
+                "distro-unknown",
+                name,
+                f"{each.os_name or 'an unknown system'} is none that st2 was built for",
+                "roll the content over to a new instance on a supported distribution",
+            )
+        elif not catalogue.built_for(where, target):
+            yield _stop(
+                "distro-ends",
+                name,
+                f"{target} was never built for {each.distro} (it reaches {where.last or 'newer'})",
+                "choose an earlier target with --to, or roll the content over to a new host",
+            )
+        if not each.manager:
+            yield _stop(
+                "no-package-manager",
+                name,
+                "neither apt nor yum works there",
+                "check `apt-get --version`, `yum --version`",
+            )
+        elif each.expected_manager and each.manager != each.expected_manager:
+            yield _stop(
+                "package-manager-differs",
+                name,
+                f"{each.os_name} should have {each.expected_manager}, the host has {each.manager}",
+                "find out which one installed st2 before any change",
+            )
+        if each.init != "systemd":
+            yield _stop(
+                "init-unsupported",
+                name,
+                f"its init system is {each.init or 'unknown'}, this release needs systemd",
+                "upgrade this host by hand, or move it to a systemd distribution",
+            )
+
+
+def _packages(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    for name, each in facts.items():
+        if not each.installed:
+            yield _stop(
+                "nothing-installed",
+                name,
+                "no package of st2 is installed",
+                "check the inventory: is this an st2 host?",
+            )
+        for line in each.unhealthy:
+            fix = "dpkg --configure -a" if each.manager == "apt" else "yum check; yum remove --duplicates"
+            yield _stop("packages-half-configured", name, line, f"repair it on the host: {fix}")
+        for package in each.held:
+            fix = f"apt-mark unhold {package}" if each.manager == "apt" else f"yum versionlock delete {package}"
+            yield _stop("package-held", name, f"{package} is held at its version", f"release it: {fix}")
+
+
+def _candidates(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    for name, each in facts.items():
+        for package, text in each.installed.items():
+            offered = {PackageVersion.parse(v).release for v in each.available.get(package, ())}
+            if PackageVersion.parse(text).release != target and target not in offered:
+                lists = "apt-get update" if each.manager == "apt" else "yum clean expire-cache"
+                yield _stop(
+                    "candidate-missing",
+                    name,
+                    f"its repositories offer no {package} {target}",
+                    f"check the repository, then: {lists}",
+                )
+
+
+def _versions(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    seen: dict[str, list[str]] = {}
+    for name, each in facts.items():
+        for package, text in each.installed.items():
+            seen.setdefault(PackageVersion.parse(text).release, []).append(f"{name}:{package}")
+    if len(seen) > 1:
+        what = "; ".join(f"{release}: {', '.join(where)}" for release, where in sorted(seen.items()))
+        yield _stop(
+            "versions-mixed",
+            deployment,
+            f"packages of several releases in one deployment: {what}",
+            "finish what was begun: bring all of them to one release by the package manager, services stopped",
+        )
+
+
+def _journal(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    journals = {name: each.journal for name, each in facts.items()}
+    if sentence := disagreement(journals):
+        yield _stop("journal-disagrees", deployment, sentence, f"look with: invoke status --hosts {deployment}")
+    for name, each in facts.items():
+        if each.damage:
+            yield _stop("journal-damaged", name, each.damage, "look at /var/lib/stormlift/journal on the host")
+        at = settled(each.journal)
+        if at and each.release and each.release != at and open_run(each.journal) is None:
+            yield _stop(
+                "upgraded-by-hand",
+                name,
+                f"{each.release} is installed, the journal settled {at}, and no run is open",
+                f"settle it: invoke migrations.baseline --hosts {deployment} --release {at}, or --release "
+                f"{each.release} when its migrations were run by hand",
+            )
+        if each.hold and open_run(each.journal) is None:
+            yield _stop(
+                "held",
+                name,
+                f"st2 is held from starting ({each.hold}), and no upgrade is open",
+                f"release it: invoke services.start --hosts {deployment}",
+            )
+
+
+def _mistral(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    host = mistral_host(facts)
+    state = facts[host].mistral if host else None
+    if state is None:
+        return
+    if state.state in ("broken", "damaged", "unmanaged", "unknown-revision", "unreachable"):
+        remedy = (
+            f"invoke mistral.recover --hosts {deployment}"
+            if state.state == "broken"
+            else (f"look with: invoke mistral.status --hosts {deployment}")
+        )
+        yield _stop(f"mistral-{state.state}", host, state.sentence, remedy)
+    if state.state == "recreated":
+        yield Finding(
+            "mistral-recreated",
+            Severity.WARNING,
+            host,
+            state.sentence,
+            "nothing to do: what was lost is lost",
+        )
+    if state.unfinished and order(target) >= order("2.2.0") and state.revision < "020":
+        yield Finding(
+            "mistral-unfinished",
+            Severity.WARNING,
+            host,
+            f"{state.unfinished} executions of Mistral are unfinished and will stay so for ever",
+            "let them finish first, or accept that they are lost",
+        )
+
+
+def _databases(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    seen = {each.mistral.identity: name for name, each in facts.items() if each.mistral and each.mistral.identity}
+    if len(seen) > 1:
+        where = ", ".join(f"{name} uses {identity}" for identity, name in seen.items())
+        yield _stop(
+            "databases-differ",
+            deployment,
+            f"its hosts use different Mistral databases: {where}",
+            "make each of them a deployment of its own, or mend [database] connection in mistral.conf",
+        )
+
+
+def _disk(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    for name, each in facts.items():
+        for place, need in _NEED_KIB.items():
+            free = each.free_kib.get(place)
+            if free is not None and free < need:
+                yield _stop(
+                    "disk-short",
+                    name,
+                    f"{place} has {free >> 10} MiB free, {need >> 10} MiB are needed",
+                    f"free space under {place}",
+                )
