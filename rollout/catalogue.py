@@ -74,8 +74,11 @@ _CORE = [
     "st2garbagecollector",
     "st2notifier",
     "st2resultstracker",
+    "st2rulesengine",
+    "st2sensorcontainer",
+    "st2chatops",
 ]
-_SENSING = ["st2rulesengine", "st2sensorcontainer"]
+_SOCKETS = ("st2api.socket", "st2auth.socket", "st2stream.socket")
 _NEW_SERVICES = {"2.8": ["st2workflowengine"], "2.9": ["st2timersengine"], "2.10": ["st2scheduler"]}
 
 FEEDERS = ("st2sensorcontainer", "st2rulesengine", "st2timersengine", "st2chatops")
@@ -160,7 +163,7 @@ def built_for(where: Distro, release_: str) -> bool:
 def components(release_: str) -> tuple[str, ...]:
     """The service units of RELEASE_, st2chatops and Mistral's included."""
     at = order(minor(release_))
-    names = [*_CORE, *_SENSING, "st2chatops"]
+    names = [*_CORE]
     if at >= order("3.4"):
         names.remove("st2resultstracker")
     for since, added in _NEW_SERVICES.items():
@@ -174,7 +177,7 @@ def components(release_: str) -> tuple[str, ...]:
 def all_units() -> tuple[str, ...]:
     """Every unit of any release, so that a hold also covers what a new package brings."""
     names = dict.fromkeys(unit for each in RELEASES for unit in components(each))
-    return (*names, "st2actionrunner@", "st2exporter")
+    return (*_SOCKETS, *names, "st2actionrunner@", "st2exporter")
 
 
 def mistral_head(release_: str) -> str:

@@ -16,6 +16,7 @@ from rollout.events import Event, Sink
 from rollout.journal import Record, Todo
 from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Scope, Step
 
+PLAN_FILE = "plan.json"
 INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
 
 
@@ -56,6 +57,9 @@ class Link(Protocol):
     def record(self, lines: Iterable[str]) -> None:
         """Append journal LINES that are not there yet; synced when it returns."""
 
+    def keep(self, run: str, name: str, text: str) -> None:
+        """Keep TEXT as a file of RUN on the host; synced when it returns."""
+
 
 @dataclass
 class Run:
@@ -73,6 +77,7 @@ class Run:
     journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
+    at: Phase | None = None
     down_since: float = 0.0
     downtime: float = 0.0
 
@@ -118,14 +123,19 @@ class Run:
                 "to": self.plan.target,
                 "before": before,
             }
+            link.keep(self.id, PLAN_FILE, canonical(self.plan))
             link.record([self._line("opened", host=name, digest=digest(self.plan), data=data)])
 
     def _close(self) -> None:
-        self._everywhere([self._line("closed", data={"outcome": "done"})])
+        lines = [self._line("closed", data={"outcome": "done"})]
+        if self.plan.abandons:
+            lines.append(self._line("abandoned", run=self.plan.abandons, data={"for": self.id}))
+        self._everywhere(lines)
 
     def _phase(self, phase: PhasePlan) -> None:
         if self._through(phase):
             return
+        self.at = phase.name
         self._tell("phase-started", phase=phase.name.value, data={"hop": phase.hop})
         if phase.name is Phase.STOP and not self.down_since:
             self.down_since = self.clock()

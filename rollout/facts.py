@@ -56,6 +56,7 @@ class LockFacts:
     age: int
     token: str = ""
     plan: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Facts:
     journal: tuple[Record, ...] = ()
     damage: str = ""
     lock: LockFacts | None = None
+    fence: int = 0
     hold: str = ""
     running: str = ""
     free_kib: dict[str, int] = field(default_factory=dict)

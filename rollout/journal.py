@@ -86,11 +86,11 @@ def settled(records: Iterable[Record]) -> str:
     return latest
 
 
-def open_run(records: Iterable[Record]) -> Record | None:
-    """The `opened` record of the newest upgrade that was neither closed nor abandoned."""
+def open_run(records: Iterable[Record], command: str = "upgrade") -> Record | None:
+    """The `opened` record of the newest run of COMMAND that was neither closed nor abandoned."""
     opened: dict[str, Record] = {}
     for record in records:
-        if record.event == "opened" and record.data.get("command") == "upgrade":
+        if record.event == "opened" and record.data.get("command") == command:
             opened[record.run] = record
         elif record.event in ("closed", "abandoned"):
             opened.pop(record.run, None)

@@ -170,7 +170,10 @@ class Before:
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """What one run does to one deployment. `origin` is the settled release (or the baseline), `target` the new one."""
+    """What one run does to one deployment.
+
+    `origin` is the settled release (or the baseline), `target` the new one; `abandons` an open run that ends with this one.
+    """
 
     name: str
     command: str
@@ -183,6 +186,7 @@ class DeploymentPlan:
     notes: tuple[str, ...] = ()
     downtime_s: int = 0
     point_of_no_return: str = ""
+    abandons: str = ""
 
     @property
     def empty(self) -> bool:

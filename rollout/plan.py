@@ -21,6 +21,7 @@ from rollout.model import (
 from rollout.versions import PackageVersion, order
 
 SCHEMA = "stormlift.plan/1"
+UNITS = "{units}"
 
 
 @dataclass(frozen=True)
@@ -121,24 +122,42 @@ def hop_phases(
         Phase.BACKUP: actions.backup(facts),
         Phase.PACKAGES: actions.install(facts, versions),
         Phase.MISTRAL: actions.mistral(facts) if catalogue.mistral_head(hop.target) else (),
-        Phase.MIGRATIONS: migration_steps(facts, steps, Phase.MIGRATIONS),
+        Phase.MIGRATIONS: migration_steps(facts, steps, Phase.MIGRATIONS, before),
         Phase.CONFIG: actions.config(facts),
         Phase.START: actions.start(facts, before),
         Phase.VERIFY: actions.verify(facts, versions, before, hop.target),
-        Phase.POST_START: migration_steps(facts, steps, Phase.POST_START),
+        Phase.POST_START: migration_steps(facts, steps, Phase.POST_START, before),
         Phase.SETTLE: actions.settle(facts, hop.target),
     }
     return tuple(PhasePlan(hop.target, phase, named[phase]) for phase in Phase if named.get(phase))
 
 
-def migration_steps(facts: Mapping[str, Facts], steps: tuple[Step, ...], phase: Phase) -> tuple[Step, ...]:
-    """The migrations' steps of PHASE, each on the hosts that are fit for it."""
+def migration_steps(
+    facts: Mapping[str, Facts], steps: tuple[Step, ...], phase: Phase, before: Mapping[str, Before]
+) -> tuple[Step, ...]:
+    """The migrations' steps of PHASE, each on the hosts that are fit for it; {units} stands for what runs on a host."""
     placed: list[Step] = []
-    for step in steps:
-        fit = tuple(name for name, each in facts.items() if each.fits(step.needs))
-        if step.phase is phase and fit:
-            placed.append(replace(step, hosts=fit[:1] if step.scope is Scope.DEPLOYMENT else fit))
+    for step in (each for each in steps if each.phase is phase):
+        fit = {name: each for name, each in facts.items() if each.fits(step.needs)}
+        if step.scope is Scope.DEPLOYMENT:
+            placed += [replace(step, hosts=tuple(fit)[:1])] if fit else []
+        else:
+            placed += actions.per_host(fit, lambda host, step=step: _filled(step, before[host.host]))  # type: ignore[misc]
     return tuple(placed)
+
+
+def _filled(step: Step, before: Before) -> Step | None:
+    if UNITS not in step.argv:
+        return step
+    units = actions.wanted_units(before)
+    if not units:
+        return None
+    settle = step.settle and replace(step.settle, probe=_expand(step.settle.probe, units))
+    return replace(step, argv=_expand(step.argv, units), settle=settle)
+
+
+def _expand(argv: tuple[str, ...], units: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for each in argv for word in (units if each == UNITS else (each,)))
 
 
 def wanted_versions(host: Facts, release: str) -> dict[str, str]:

@@ -1,0 +1,209 @@
+"""Gather what a host says in one round trip, and read it. Parsers are pure: text in, Facts out."""
+
+import json
+from collections.abc import Iterable
+
+from remote.host import RemoteHost
+from rollout import catalogue
+from rollout.codec import Malformed, decode
+from rollout.errors import StepFailed
+from rollout.facts import Facts, LockFacts, MistralFacts
+from rollout.journal import Record, parse
+from rollout.model import UnitState
+from rollout.versions import PackageVersion, order
+
+_SECTIONS = [
+    "os",
+    "redhat",
+    "init",
+    "managers",
+    "packages",
+    "unhealthy",
+    "held",
+    "available",
+    "units",
+    "processes",
+    "hold",
+    "lock",
+    "fence",
+    "running",
+    "disk",
+    "clock",
+    "machine",
+    "mistral",
+    "evidence",
+    "journal",
+]
+
+
+def gather(host: RemoteHost, *, evidence: bool = True) -> Facts:
+    """Ask HOST everything that a plan rests on. Raises Unreachable; StepFailed when the answer is not whole."""
+    units = [f"{unit}.service" if "." not in unit else unit for unit in catalogue.all_units() if not unit.endswith("@")]
+    text = host.probe("facts", " ".join(catalogue.PACKAGES), " ".join(units), "evidence" if evidence else "quick")
+    return read(host.name, text)
+
+
+def sections(text: str) -> dict[str, str]:
+    """Cut an answer at its section lines; raises Malformed when it does not end with @end."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line == "@end":
+            return {name: "\n".join(body).strip("\n") for name, body in found.items()}
+        if line.startswith("@") and line[1:] in _SECTIONS:
+            lines = found.setdefault(line[1:], [])
+        else:
+            lines.append(line)
+    raise Malformed("the answer is cut off: it does not end with @end")
+
+
+def read(name: str, text: str) -> Facts:
+    """Facts of the host NAME from its answer. Raises StepFailed when that is not whole."""
+    try:
+        said = sections(text)
+    except Malformed as error:
+        raise StepFailed(
+            f"{name}: cannot read what the host says of itself: {error}",
+            "the same command again",
+            host=name,
+            log=text[-2000:],
+        ) from None
+    os_id, version_id, pretty = read_os(said.get("os", ""), said.get("redhat", ""))
+    where = catalogue.distro(os_id, version_id)
+    manager = read_manager(said.get("managers", ""))
+    records, damage = read_journal(said.get("journal", ""))
+    return Facts(
+        host=name,
+        distro=where.name if where else "",
+        os_name=pretty,
+        init=said.get("init", "").strip(),
+        manager=manager,
+        expected_manager=where.family if where else "",
+        installed=dict(_pairs(said.get("packages", ""))),
+        unhealthy=_lines(said.get("unhealthy", "")),
+        held=_lines(said.get("held", "")),
+        available=read_available(manager, said.get("available", "")),
+        units=read_units(said.get("units", "")),
+        processes=_lines(said.get("processes", "")),
+        mistral=read_mistral(said.get("mistral", "")),
+        evidence={key: int(count) for key, count in _pairs(said.get("evidence", "")) if count.isdigit()},
+        journal=records,
+        damage=damage,
+        lock=read_lock(said.get("lock", "")),
+        fence=int(said.get("fence", "").strip() or 0),
+        hold=said.get("hold", "").strip(),
+        running=said.get("running", "").strip(),
+        free_kib=read_disk(said.get("disk", "")),
+        clock=int(said.get("clock", "").strip() or 0),
+        machine=said.get("machine", "").strip(),
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _pairs(text: str) -> Iterable[tuple[str, str]]:
+    for line in _lines(text):
+        words = line.split()
+        if len(words) == 2:
+            yield words[0], words[1]
+
+
+def read_os(os_release: str, redhat: str) -> tuple[str, str, str]:
+    """(ID, VERSION_ID, PRETTY_NAME) of os-release, or of /etc/redhat-release where there is none (el6)."""
+    values = {}
+    for line in os_release.splitlines():
+        key, _, value = line.partition("=")
+        values[key.strip()] = value.strip().strip("\"'")
+    if "ID" in values:
+        return values["ID"], values.get("VERSION_ID", ""), values.get("PRETTY_NAME", values["ID"])
+    words = redhat.split()
+    version = next((word for word in words if word[0].isdigit()), "")
+    return ("centos" if version else "", version, redhat.strip())
+
+
+def read_manager(text: str) -> str:
+    """ "apt" or "yum", by the tools that the host really has; "" with neither whole."""
+    tools = set(_lines(text))
+    if {"apt-get", "dpkg-query"} <= tools:
+        return "apt"
+    return "yum" if {"yum", "rpm"} <= tools else ""
+
+
+def read_available(manager: str, text: str) -> dict[str, tuple[str, ...]]:
+    """Package to offered versions, newest first, from `apt-cache madison` or `yum list --showduplicates`."""
+    found: dict[str, list[str]] = {}
+    for line in _lines(text):
+        words = line.split()
+        if len(words) < 2:
+            continue
+        name = words[0] if manager == "apt" else words[0].rpartition(".")[0]
+        if name in catalogue.PACKAGES and words[1] not in found.setdefault(name, []):
+            found[name].append(words[1])
+    return {name: tuple(sorted(versions, key=_newness, reverse=True)) for name, versions in found.items()}
+
+
+def _newness(text: str) -> tuple[object, ...]:
+    version = PackageVersion.parse(text)
+    digits = "".join(each if each.isdigit() else " " for each in version.revision).split()
+    return version.epoch, order(version.upstream), tuple(int(each) for each in digits)
+
+
+def read_units(text: str) -> dict[str, UnitState]:
+    """Unit (no .service) to its state, for the units that are there, from `systemctl show`."""
+    found = {}
+    for block in text.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+        if values.get("LoadState") in ("loaded", "masked"):
+            name = values.get("Id", "").removesuffix(".service")
+            found[name] = UnitState(values.get("ActiveState", ""), values.get("UnitFileState", ""))
+    return found
+
+
+def read_mistral(text: str) -> MistralFacts | None:
+    """The state that onhost/mistral.py prints as its last line; None when the host has no Mistral."""
+    lines = _lines(text)
+    if not lines:
+        return None
+    try:
+        return decode(MistralFacts, json.loads(lines[-1]))
+    except (ValueError, Malformed):
+        return MistralFacts("unreachable", sentence=f"Mistral's database cannot be looked at: {lines[-1]}")
+
+
+def read_journal(text: str) -> tuple[tuple[Record, ...], str]:
+    """The records, and what is wrong with the journal, if anything is."""
+    try:
+        return parse(text), ""
+    except Malformed as error:
+        return (), str(error)
+
+
+def read_lock(text: str) -> LockFacts | None:
+    """The lock: age, token and holder as JSON, a line each."""
+    lines = _lines(text)
+    if len(lines) < 3:
+        return None
+    try:
+        holder = json.loads(lines[2])
+        return LockFacts(
+            run=str(holder["run"]),
+            by=str(holder["by"]),
+            message=str(holder.get("message", "")),
+            fence=int(holder["fence"]),
+            age=int(lines[0]),
+            token=lines[1],
+            plan=str(holder.get("plan", "")),
+            pid=int(holder.get("pid", 0)),
+        )
+    except (ValueError, KeyError, TypeError):
+        return LockFacts(
+            run="", by="unknown", message="its holder cannot be read", fence=0, age=int(lines[0]), token=lines[1]
+        )
+
+
+def read_disk(text: str) -> dict[str, int]:
+    """KiB that are free under /var, /opt and /tmp, from `df -Pk` asked in that order."""
+    free = [int(words[3]) for line in _lines(text)[1:] if len(words := line.split()) >= 6 and words[3].isdigit()]
+    return dict(zip(("/var", "/opt", "/tmp"), free, strict=False))

@@ -1,0 +1,266 @@
+"""One host: `probe` looks and changes nothing, `change` is start-or-attach. Links that break are taken up again."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from fabric import Connection
+from paramiko import Channel
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
+
+from remote import connect, program, shell
+from rollout.codec import canonical
+from rollout.errors import LinkLost, StepFailed, Unreachable
+from rollout.execute import Job, Told
+from rollout.journal import VERSION, Record, parse
+from rollout.model import Host
+from rollout.secret import Mask, Secret
+
+RECONNECT_S = 300  # how long a lost link is tried again; the step on the host goes on meanwhile
+RECONNECT_EVERY_S = 2
+REISSUE_WAIT_S = 2  # between two issues of a stop or a start
+_NOT_SETTLED = 75
+
+
+class NotSettled(Exception):
+    """A change ran, but what it is for did not come in time; it may be issued again."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(told.key)
+        self.told = told
+
+
+class RemoteHost:
+    """A host of a run, over one held connection.
+
+    `password` gives the sudo password of a host that wants one; `notice` is told about links lost and back.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        known_hosts: Path,
+        mask: Mask,
+        password: Secret | None = None,
+        gateway: "RemoteHost | None" = None,
+        notice: Callable[[str, str], None] = lambda kind, host: None,
+    ) -> None:
+        self.host = host
+        self.token = ""
+        self._known_hosts = known_hosts
+        self._mask = mask
+        self._password = password
+        self._gateway = gateway
+        self._notice = notice
+        self._connection: Connection | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        return self.host.name
+
+    # --- looking -----------------------------------------------------------------------------------------
+
+    def probe(self, *words: str) -> str:
+        """What the program on the host says to WORDS; changes nothing. Raises Unreachable."""
+        code, text = self._call(program.call(*words))
+        if code != 0:
+            raise StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
+        return text
+
+    def records(self) -> tuple[Record, ...]:
+        """The host's journal, read now."""
+        return parse(self._retrying(lambda: self.probe("journal")))
+
+    # --- changing ----------------------------------------------------------------------------------------
+
+    def record(self, lines: Iterable[str]) -> None:
+        """Append journal LINES that are not there yet."""
+        self._retrying(lambda: self.probe("record", *lines))
+
+    def keep(self, run: str, name: str, text: str) -> None:
+        """Keep TEXT as a file of RUN on the host."""
+        self._retrying(lambda: self.probe("keep", run, name, text))
+
+    def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
+        """Start JOBS, in order, or attach to what runs here already; a stop or start that did not settle is issued again.
+
+        Tells what happens and ends after the last job, the first failure, or an interruption (then the journal says
+        what is left to do). Raises LinkLost when the host cannot be reached again in time.
+        """
+        left = jobs
+        issues = max(job.todo.step.settle.issues if job.todo.step.settle else 1 for job in jobs)
+        told: list[Told] = []
+        attempts = Retrying(
+            retry=retry_if_exception_type(NotSettled), stop=stop_after_attempt(issues), wait=wait_fixed(REISSUE_WAIT_S)
+        )
+        try:
+            for attempt in attempts:
+                with attempt:
+                    for each in self._segment(run, left):
+                        if each.kind == "finished" and each.code == _NOT_SETTLED:
+                            left = self._rest(left, each)
+                            raise NotSettled(each)
+                        yield each
+        except RetryError as error:
+            last = error.last_attempt.exception()
+            assert isinstance(last, NotSettled)
+            told.append(last.told)
+        yield from told
+
+    def _rest(self, jobs: tuple[Job, ...], failed: Told) -> tuple[Job, ...]:
+        at = next(i for i, job in enumerate(jobs) if job.key == failed.key)
+        return (jobs[at].again(), *jobs[at + 1 :])
+
+    def _segment(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
+        """One submission, followed to its end over as many connections as it takes."""
+        segment, offset = f"s{secrets.token_hex(6)}", 0
+        request = program.request(self.token, jobs)
+        while True:
+            log: list[str] = []
+            try:
+                self._connect_again(jobs)
+                channel = self._start(program.submission(run, segment, offset, request))
+                for line in shell.lines(channel):
+                    if line.startswith("@busy "):
+                        offset = 0
+                    else:
+                        offset += len(line.encode("utf-8", "surrogateescape")) + 1
+                    told = _told(line, log, self._mask)
+                    if told is None:
+                        continue
+                    if told.kind == "end":
+                        return
+                    yield told
+                    if told.kind == "interrupted":
+                        return
+                if channel.recv_exit_status() != 0 or not offset:
+                    raise self._refusal("\n".join(log), bool(self._password)) or StepFailed(
+                        f"{self.name}: the host did not take the steps: {_last(chr(10).join(log))}",
+                        host=self.name,
+                        log="\n".join(log),
+                    )
+                return
+            except shell.Broken:
+                self._drop()
+                self._notice("link-lost", self.name)
+
+    def _connect_again(self, jobs: tuple[Job, ...]) -> None:
+        try:
+            self._retrying(self.open)
+        except Unreachable as error:
+            raise LinkLost(
+                f"{self.name}: the link was lost during {jobs[0].todo.step.title!r} and did not come back: {error.message}",
+                "what runs on the host goes on by itself; the same command again picks it up",
+                host=self.name,
+                step=jobs[0].key,
+            ) from None
+
+    # --- the lock ----------------------------------------------------------------------------------------
+
+    def lock(self, fence: int, token: str, holder: str, stale: str = "") -> str:
+        """Take the deployment's lock here: "" when taken, else what the host said about who holds it."""
+        code, text = self._call(program.call("lock-take", str(fence), token, holder, stale))
+        if code == 0 and "taken" in text.split():
+            self.token = token
+            return ""
+        return text.strip() or f"exit code {code}"
+
+    def unlock(self) -> None:
+        """Give the lock back, if it is still ours."""
+        if self.token:
+            self._retrying(lambda: self.probe("lock-release", self.token))
+            self.token = ""
+
+    def release(self, token: str, by: str) -> None:
+        """Take the lock TOKEN away from its dead holder, and journal who did."""
+        line = canonical({"v": VERSION, "run": "-", "event": "lock-released", "by": by, "data": {"token": token}})
+        self.probe("record", line)
+        self.probe("lock-release", token)
+
+    def sign_of_life(self) -> Channel:
+        """A channel on which every line sent keeps the lock fresh."""
+        return self._start(program.call("lock-keep", self.token))
+
+    # --- the link ----------------------------------------------------------------------------------------
+
+    def open(self) -> Connection:
+        """The connection, made if there is none. Raises Unreachable."""
+        with self._opening:
+            if self._connection is None or not self._connection.is_connected:
+                through = self._gateway.tunnel(self.host) if self._gateway else None
+                self._connection = connect.connect(self.host, self._known_hosts, through)
+            return self._connection
+
+    def tunnel(self, to: Host) -> Channel:
+        """A channel through this host to another one."""
+        try:
+            channel: Channel = self.open().transport.open_channel(
+                "direct-tcpip", (to.address, to.port), ("127.0.0.1", 0)
+            )
+            return channel
+        except Exception as error:
+            raise Unreachable(
+                f"{to.name}: no way through {self.name}: {error}", "check `gateway` in the inventory"
+            ) from None
+
+    def close(self) -> None:
+        """End the connection."""
+        self._drop()
+
+    def _drop(self) -> None:
+        with self._opening:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _start(self, script: str) -> Channel:
+        return shell.start(self.open(), self.host, script, self._password)
+
+    def _call(self, script: str) -> tuple[int, str]:
+        try:
+            channel = self._start(script)
+            channel.shutdown_write()
+            text = self._mask("\n".join(shell.lines(channel)))
+            code = channel.recv_exit_status()
+        except shell.Broken as error:
+            self._drop()
+            raise Unreachable(f"{self.name}: the connection was lost: {error}", "the same command again") from None
+        if code != 0 and (refusal := self._refusal(text, self._password is not None)):
+            raise refusal
+        return code, text
+
+    def _refusal(self, said: str, asked: bool) -> Unreachable | None:
+        return shell.refused_root(self.host, said, asked)
+
+    def _retrying(self, action: "Callable[[], object]") -> "str":
+        """ACTION, again and again while the host cannot be reached; for the middle of a run."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_delay(RECONNECT_S),
+            wait=wait_fixed(RECONNECT_EVERY_S),
+            reraise=True,
+        )
+        return attempts(action)  # type: ignore[return-value]
+
+
+def _told(line: str, log: list[str], mask: Mask) -> Told | None:
+    """Read one line of the event stream; what is no event is kept in LOG."""
+    if not line.startswith("@"):
+        log.append(mask(line.removeprefix("| ")))
+        return None
+    kind, *words = line[1:].split(" ")
+    if kind == "started":
+        return Told("started", words[0], float(words[1]))
+    if kind == "finished":
+        said = "\n".join(log[-20:])
+        log.clear()
+        return Told("finished", words[0], float(words[1]), int(words[2]), words[3] == "true", said)
+    return {"end": Told("end"), "gone": Told("interrupted")}.get(kind)
+
+
+def _last(text: str) -> str:
+    said = [line for line in text.splitlines() if line.strip()]
+    return said[-1] if said else ""

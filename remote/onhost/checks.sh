@@ -1,0 +1,85 @@
+# Checks of st2 itself, and what is kept before a change.
+
+python_of() {
+  for _python in "$STACK/$1/bin/python" "$STACK/$1/bin/python3"; do
+    [ -x "$_python" ] && printf '%s\n' "$_python" && return
+  done
+  return 1
+}
+
+mistral() {
+  _python=$(python_of mistral) || fail "there is no Mistral on this host: $STACK/mistral/bin/python is missing"
+  export STORMLIFT_MISTRAL="$STACK/mistral"
+  printf '%s' "$MISTRAL_PY" | "$_python" - "$@"
+}
+
+keys() {
+  _python=$(python_of st2) || fail "there is no st2 on this host: $STACK/st2/bin/python is missing"
+  printf '%s' "$KEYS_PY" | limit 60 "$_python" - "$@"
+}
+
+# answers RELEASE UNIT...: every HTTP service that is to run here answers, and the API and the code are of the release.
+answers() {
+  _release=$1
+  shift
+  _python=$(python_of st2) && {
+    _found=$("$_python" -c 'import st2common; print(st2common.__version__)')
+    [ "$_found" = "$_release" ] || fail "the code in $STACK/st2 is $_found, not $_release"
+  }
+  for _unit in "$@"; do
+    case $_unit in
+      st2auth) wait_for_answer 9100 auth ;;
+      st2api) wait_for_answer 9101 API ;;
+      st2stream) wait_for_answer 9102 stream ;;
+    esac
+  done
+}
+
+# Any HTTP status is an answer: 401 without a token proves life. The first one takes seconds after a start.
+wait_for_answer() {
+  _tries=0
+  while :; do
+    _status=$(curl -s -o /dev/null -m 5 -w '%{http_code}' "http://127.0.0.1:$1/" 2>/dev/null) || :
+    case $_status in
+      [1-5][0-9][0-9]) break ;;
+    esac
+    _tries=$((_tries + 1))
+    [ "$_tries" -lt 60 ] || fail "$2 does not answer on port $1"
+    sleep 1
+  done
+  printf '%s answers on port %s: %s\n' "$2" "$1" "$_status"
+}
+
+# st2 run exits 0 for timeout and abandoned: only the status counts.
+core_local() {
+  _said=$(HOME=/root limit 120 st2 run core.local -j -- date -R 2>&1)
+  case $_said in
+    *'"status": "succeeded"'*) printf 'core.local succeeded\n' ;;
+    *401* | *Unauthorized*) printf 'not tried: the st2 of root on this host has no credentials\n' ;;
+    *) fail "core.local did not succeed: $_said" ;;
+  esac
+}
+
+# Configuration with its secrets: root's alone, written aside, read back, then named.
+keep_config() {
+  _dir=$STORMLIFT_RUN_DIR/backup
+  mkdir -p -m 700 "$_dir"
+  umask 077
+  { dpkg-query -W 2>/dev/null || rpm -qa; } | sort >"$_dir/packages.txt"
+  [ ! -x "$STACK/st2/bin/pip" ] || "$STACK/st2/bin/pip" freeze >"$_dir/pip-freeze.txt" 2>/dev/null || :
+  set --
+  for _path in /etc/st2 /etc/mistral /etc/default/st2* /etc/default/mistral* /etc/sysconfig/st2* /etc/sysconfig/mistral* \
+    "$STACK/static/webui/config.js" "$STACK/chatops/st2chatops.env" "$STACK/configs"; do
+    [ -e "$_path" ] && set -- "$@" "$_path"
+  done
+  tar -cf "$_dir/config.tar.new" "$@" 2>/dev/null || fail "the configuration could not be kept in $_dir"
+  tar -tf "$_dir/config.tar.new" >/dev/null || fail "the kept configuration cannot be read back"
+  mv -f "$_dir/config.tar.new" "$_dir/config.tar"
+  (cd "$_dir" && sha256sum config.tar packages.txt >digests.txt)
+  sync
+  printf 'kept in %s: %s\n' "$_dir" "$*"
+}
+
+settle_release() {
+  journal "$STORMLIFT_HEAD,\"event\":\"settled\",\"at\":$(date +%s),\"data\":{\"release\":\"$1\"}}"
+}

@@ -1,0 +1,63 @@
+# stormlift's program on a host. POSIX sh; state lives in one directory of root's alone.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+LC_ALL=C
+export PATH LC_ALL
+STATE=${STORMLIFT_STATE:-/var/lib/stormlift}
+STACK=${STORMLIFT_STACK:-/opt/stackstorm}
+UNITS_DIR=${STORMLIFT_UNITS:-/etc/systemd/system}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+now() {
+  _now=$(date +%s.%N)
+  case $_now in
+    *N) printf '%s\n' "${_now%.N}" ;; # a date without nanoseconds prints the letter
+    *) printf '%s\n' "$_now" ;;
+  esac
+}
+
+nap() { sleep 0.1 2>/dev/null || sleep 1; }
+
+# Ends a command that runs out of its seconds; the code is then 124.
+limit() {
+  _seconds=$1
+  shift
+  if have timeout; then timeout -k 30 "$_seconds" "$@"; else "$@"; fi
+}
+
+state_dir() {
+  [ -d "$STATE" ] || mkdir -m 700 -p "$STATE"
+  chmod 700 "$STATE"
+}
+
+# A record counts only when it is on the disk.
+journal() {
+  state_dir
+  if [ -s "$STATE/journal" ] && [ -n "$(tail -c 1 "$STATE/journal")" ]; then
+    printf '\n' >>"$STATE/journal" # the last line was torn: it must not swallow this one
+  fi
+  (umask 077 && printf '%s\n' "$1" >>"$STATE/journal")
+  sync "$STATE/journal" 2>/dev/null || sync
+}
+
+# record LINE...: append the lines that are not there yet.
+record() {
+  state_dir
+  for _line in "$@"; do
+    grep -qxF -e "$_line" "$STATE/journal" 2>/dev/null || journal "$_line"
+  done
+}
+
+# keep RUN NAME TEXT: keep a file of a run, whole or not at all.
+keep() {
+  state_dir
+  mkdir -p -m 700 "$STATE/$1"
+  (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new")
+  mv -f "$STATE/$1/$2.new" "$STATE/$1/$2"
+  sync
+}

@@ -1,0 +1,97 @@
+# Everything that a plan rests on, in one go, changing nothing. A section starts with a line "@name"; the last is @end.
+
+# facts "PACKAGE..." "UNIT..." EVIDENCE
+facts() {
+  _packages=$1 _units=$2
+  section os && cat /etc/os-release 2>/dev/null
+  section redhat && cat /etc/redhat-release 2>/dev/null
+  section init && if [ -d /run/systemd/system ]; then echo systemd; else cat /proc/1/comm; fi
+  section managers && for _tool in apt-get dpkg-query yum rpm; do have "$_tool" && echo "$_tool"; done
+  section packages && facts_packages
+  section unhealthy && facts_unhealthy
+  section held && facts_held
+  section available && facts_available
+  section units && facts_units
+  section processes && processes
+  section hold && cat "$STATE/hold" 2>/dev/null
+  section lock && lock_show
+  section fence && cat "$STATE/fence" 2>/dev/null
+  section running && running
+  section disk && df -Pk /var /opt /tmp 2>/dev/null
+  section clock && date +%s
+  section machine && cat /etc/machine-id 2>/dev/null
+  section mistral && [ -x "$STACK/mistral/bin/python" ] && mistral look 2>&1
+  section evidence && grep -qs '"event":"settled"' "$STATE/journal" || { [ "$3" = evidence ] && facts_evidence; }
+  section journal && cat "$STATE/journal" 2>/dev/null
+  printf '\n@end\n'
+}
+
+section() { printf '\n@%s\n' "$1"; }
+
+facts_packages() {
+  for _name in $_packages; do
+    version_of "$_name" | sed "s/^/$_name /"
+  done
+}
+
+facts_unhealthy() {
+  if have dpkg; then
+    dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' $_packages 2>/dev/null | awk '$2 !~ /^(.i|un|rc|.n)/ { print $1 " is in state " $2 }'
+  elif have rpm; then
+    for _name in $_packages; do
+      [ "$(version_of "$_name" | wc -l)" -le 1 ] || echo "$_name has two versions in the rpm database"
+    done
+  fi
+}
+
+facts_held() {
+  if have apt-mark; then
+    apt-mark showhold $_packages 2>/dev/null
+  elif [ -s /etc/dnf/plugins/versionlock.list ] || [ -s /etc/yum/pluginconf.d/versionlock.list ]; then
+    for _name in $_packages; do
+      grep -qsE "^!?([0-9]+:)?$_name-[0-9]" /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list && echo "$_name"
+    done
+  fi
+}
+
+facts_units() {
+  have systemctl || return 0
+  # shellcheck disable=SC2086
+  systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState $_units 2>/dev/null
+}
+
+# What the repositories offer now, from metadata fetched aside: the host's own lists stay as they are.
+facts_available() {
+  _aside=$(mktemp -d) || return 0
+  if have apt-cache; then apt_available; elif have yum; then yum_available; fi
+  rm -rf "$_aside"
+}
+
+apt_available() {
+  mkdir -p "$_aside/parts" "$_aside/lists/partial" "$_aside/cache/archives/partial"
+  for _list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+    grep -qis stackstorm "$_list" /dev/null && cp "$_list" "$_aside/parts/"
+    case $_list in *[Ss]tack[Ss]torm*) cp "$_list" "$_aside/parts/" ;; esac
+  done
+  if [ -n "$(ls "$_aside/parts")" ]; then
+    set -- -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$_aside/parts" -o "Dir::State::lists=$_aside/lists" \
+      -o "Dir::Cache=$_aside/cache"
+    limit 120 apt-get -q "$@" -o APT::Update::Error-Mode=any update >/dev/null 2>&1 || set -- -o "Dir::Cache=$_aside/cache"
+  else
+    set -- -o "Dir::Cache=$_aside/cache"
+  fi
+  # shellcheck disable=SC2086
+  apt-cache "$@" madison $_packages 2>/dev/null | awk -F'|' '{ gsub(/ /, ""); print $1, $2 }'
+}
+
+yum_available() {
+  set -- "--setopt=cachedir=$_aside"
+  if grep -qis stackstorm /etc/yum.repos.d/*.repo; then set -- "$@" '--disablerepo=*' '--enablerepo=*tack*torm*'; fi
+  # shellcheck disable=SC2086
+  limit 120 yum -q "$@" list --showduplicates --available $_packages 2>/dev/null \
+    || limit 120 yum -q "$@" list available --showduplicates $_packages 2>/dev/null
+}
+
+facts_evidence() {
+  [ -x "$STACK/st2/bin/python" ] && keys count 2>/dev/null
+}

@@ -1,0 +1,45 @@
+# The lock of a deployment, one directory on each of its hosts; made by mkdir, which only one can win.
+
+# lock-take FENCE TOKEN HOLDER [STALE]: STALE is the token of a dead holder whose lock is taken over.
+lock_take() {
+  state_dir
+  _last=$(cat "$STATE/fence" 2>/dev/null || echo 0)
+  if [ "$1" -le "$_last" ]; then
+    printf 'fence %s\n' "$_last"
+    return 3
+  fi
+  if [ -n "$4" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$4" ]; then
+    mv "$STATE/lock" "$STATE/lock.$4" 2>/dev/null && rm -rf "$STATE/lock.$4"
+  fi
+  mkdir -m 700 "$STATE/lock" 2>/dev/null || {
+    lock_show
+    return 3
+  }
+  (umask 077 && printf '%s' "$2" >"$STATE/lock/token" && printf '%s' "$3" >"$STATE/lock/holder" && : >"$STATE/lock/beat")
+  (umask 077 && printf '%s\n' "$1" >"$STATE/fence.new") && mv -f "$STATE/fence.new" "$STATE/fence"
+  sync
+  printf 'taken\n'
+}
+
+lock_show() {
+  [ -s "$STATE/lock/token" ] || return 0
+  _beat=$(stat -c %Y "$STATE/lock/beat" 2>/dev/null || echo 0)
+  printf '%s\n%s\n%s\n' $(($(date +%s) - _beat)) "$(cat "$STATE/lock/token")" "$(cat "$STATE/lock/holder")"
+}
+
+# lock-keep TOKEN: every line that comes in is a sign of life; says lost when the lock is somebody else's.
+lock_keep() {
+  printf 'kept\n'
+  while read -r _; do
+    [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$1" ] || {
+      printf 'lost\n'
+      return 0
+    }
+    touch "$STATE/lock/beat"
+  done
+}
+
+lock_release() {
+  if [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$1" ]; then rm -rf "$STATE/lock"; fi
+  sync
+}

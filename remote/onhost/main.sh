@@ -1,0 +1,19 @@
+case ${1:-} in
+  run-segment) run_segment "$2" "$3" ;;
+  stopped | quiet | leftovers | hold | release | serving | installed | answers | mistral | keys | facts | record | keep | submit)
+    "$@"
+    ;;
+  mistral-quiet) mistral_quiet "$2" ;;
+  mistral-leftovers) leftovers mistral_processes ;;
+  rpm-duplicates) rpm_duplicates ;;
+  core-local) core_local ;;
+  keep-config) keep_config ;;
+  settle) settle_release "$2" ;;
+  lock-take) lock_take "$2" "$3" "$4" "$5" ;;
+  lock-show) lock_show ;;
+  lock-keep) lock_keep "$2" ;;
+  lock-release) lock_release "$2" ;;
+  journal) cat "$STATE/journal" 2>/dev/null || : ;;
+  kept) cat "$STATE/$2/$3" ;;
+  *) fail "stormlift-host: unknown verb ${1:-}" ;;
+esac

@@ -1,0 +1,155 @@
+# The runner: takes the steps of a phase in one request, runs them in order in a unit or session of its own,
+# journals each one itself, and leaves events that any later connection can follow.
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# A pid alone may belong to somebody else by now; with boot and start time it cannot.
+alive() {
+  [ -s "$1/pid" ] || return 1
+  read -r _pid _start _boot <"$1/pid"
+  [ "$_boot" = "$(boot_id)" ] && [ -n "$_start" ] && [ "$(started_at "$_pid")" = "$_start" ]
+}
+
+running() {
+  for _pidfile in "$STATE"/*/segments/*/pid; do
+    [ -e "$_pidfile" ] || continue
+    _dir=${_pidfile%/pid}
+    [ -e "$_dir/done" ] && continue
+    alive "$_dir" && printf '%s\n' "$_dir"
+  done
+  return 0
+}
+
+# submit RUN SEGMENT OFFSET PROGRAM REQUEST: start the segment, or attach to it, or to the one that runs here already.
+submit() {
+  state_dir
+  _dir=$STATE/$1/segments/$2
+  if [ ! -d "$_dir" ]; then
+    _busy=$(running | head -n 1)
+    if [ -n "$_busy" ]; then
+      printf '@busy %s\n' "$_busy"
+      follow "$_busy" 0
+      return
+    fi
+    mkdir -p -m 700 "$STATE/bin" "$STATE/$1" "$STATE/$1/segments"
+    mkdir -m 700 "$_dir"
+    _program=$STATE/bin/$(printf '%s' "$4" | cksum | tr ' ' -)
+    [ -e "$_program" ] || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; }
+    (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events")
+    detach "$1" "$2" sh "$_program" run-segment "$_dir" "$_program"
+  fi
+  follow "$_dir" "$3"
+}
+
+# A unit of its own outlives the login whatever logind is told; a session of its own does where there is no systemd.
+detach() {
+  _unit=stormlift-$1-$2
+  shift 2
+  if [ -d /run/systemd/system ] && [ -z "$STORMLIFT_STATE" ] && have systemd-run; then
+    systemd-run --quiet --unit="$_unit" "$@" </dev/null >/dev/null 2>&1 && return
+  fi
+  setsid "$@" </dev/null >/dev/null 2>&1 &
+}
+
+# follow DIR OFFSET: the events from OFFSET (bytes) on, until the segment ends; @gone when it died without an end.
+follow() {
+  _tries=0
+  while [ ! -s "$1/pid" ] && [ "$_tries" -lt 100 ]; do
+    _tries=$((_tries + 1))
+    nap
+  done
+  if alive "$1" && tail --help 2>&1 | grep -q -e --pid; then
+    tail -c +$(($2 + 1)) -f -s 0.2 --pid="$(cut -d' ' -f1 "$1/pid")" "$1/events"
+  else
+    poll "$1" "$2"
+  fi
+  [ -e "$1/done" ] || printf '@gone\n'
+}
+
+poll() {
+  _at=$2
+  while :; do
+    _over=
+    { [ -e "$1/done" ] || ! alive "$1"; } && _over=1
+    _size=$(wc -c <"$1/events")
+    if [ "$_size" -gt "$_at" ]; then
+      tail -c +$((_at + 1)) "$1/events" | head -c $((_size - _at))
+      _at=$_size
+    fi
+    [ -z "$_over" ] || return 0
+    nap
+  done
+}
+
+# --- inside the segment's own process ------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*" >>"$SEGMENT/events"; }
+
+run_segment() {
+  SEGMENT=$1 PROGRAM=$2
+  RUN_DIR=${SEGMENT%/segments/*}
+  cd / || exit 1
+  umask 077
+  printf '%s %s %s\n' "$$" "$(started_at $$)" "$(boot_id)" >"$SEGMENT/pid.new"
+  mv "$SEGMENT/pid.new" "$SEGMENT/pid"
+  # shellcheck disable=SC1091
+  . "$SEGMENT/request"
+  finish
+}
+
+finish() {
+  say @end
+  : >"$SEGMENT/done"
+  exit 0
+}
+
+# step N KEY ATTEMPT PROVE_FIRST EVERY TRIES PARTS HEAD: PARTS names which of settle, prove and repair the request defines.
+step() {
+  _n=$1 _key=$2 _attempt=$3 _first=$4 _every=$5 _tries=$6 _parts=$7 _head=$8
+  _log=$RUN_DIR/$_key.$_attempt
+  mkdir -p -m 700 "$_log"
+  _log=$_log/log
+  : >>"$_log"
+  export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_HEAD="$_head"
+  fenced && ended 77
+  if [ "$_first" = 1 ] && part prove; then
+    "prove_$_n" >>"$_log" 2>&1 </dev/null && { ended 0 true; return; }
+  fi
+  journal "$_head,\"event\":\"started\",\"at\":$(date +%s),\"attempt\":$_attempt}"
+  say "@started $_key $(now)"
+  if [ "$_attempt" -gt 1 ] && part repair; then (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null; fi
+  (umask 022 && "do_$_n") >>"$_log" 2>&1 </dev/null
+  _code=$?
+  if [ "$_code" = 0 ] && part settle; then settled || _code=75; fi
+  if [ "$_code" = 0 ] && part prove; then "prove_$_n" >>"$_log" 2>&1 </dev/null || _code=76; fi
+  ended "$_code"
+}
+
+part() { case " $_parts " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+settled() {
+  _try=0
+  while ! "settle_$_n" >"$_log.settle" 2>&1 </dev/null; do
+    _try=$((_try + 1))
+    if [ "$_try" -ge "$_tries" ]; then
+      cat "$_log.settle" >>"$_log"
+      return 1
+    fi
+    sleep "$_every"
+  done
+}
+
+# Only the holder of the lock may go on: a controller that slept while another took over must do nothing more.
+fenced() { [ -n "$TOKEN" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" != "$TOKEN" ]; }
+
+ended() {
+  _proved=${2:-false}
+  if [ "$1" != 77 ]; then
+    journal "$_head,\"event\":\"finished\",\"at\":$(date +%s),\"attempt\":$_attempt,\"code\":$1,\"data\":{\"proved\":$_proved}}"
+  fi
+  tail -n 20 "$_log" | cut -c 1-500 | sed 's/^/| /' >>"$SEGMENT/events"
+  say "@finished $_key $(now) $1 $_proved"
+  [ "$1" = 0 ] || finish
+}

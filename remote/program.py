@@ -1,0 +1,85 @@
+"""The program that runs on hosts, put together from onhost/, and the texts that are sent with it."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from rollout.execute import Job
+from rollout.model import Step
+from rollout.quote import shell
+
+_PARTS = ("common", "runner", "lock", "services", "packages", "checks", "facts")
+_HERE = Path(__file__).with_name("onhost")
+HOST_PROGRAM = "stormlift-host"
+
+
+@cache
+def library() -> str:
+    """The functions alone: what a request sends along and calls."""
+    parts = [(_HERE / f"{name}.sh").read_text() for name in _PARTS]
+    scripts = [f"{name.upper()}_PY={shell([(_HERE / f'{name}.py').read_text()])}\n" for name in ("mistral", "keys")]
+    return "\n".join([*parts, *scripts])
+
+
+@cache
+def program() -> str:
+    """The whole program, as it is kept on a host for the runner and its steps."""
+    return library() + (_HERE / "main.sh").read_text()
+
+
+def call(*words: str) -> str:
+    """A script for `sh -s` that runs one verb of the program without leaving anything on the host."""
+    return f"{library()}\nset -- {shell(words)}\n{(_HERE / 'main.sh').read_text()}"
+
+
+def submission(run: str, segment: str, offset: int, request: str) -> str:
+    """A script for `sh -s` that starts REQUEST as a segment of RUN, or attaches to it at OFFSET."""
+    whole = shell([program()])
+    words = shell([run, segment, str(offset)])
+    return f'{library()}\nPROGRAM_TEXT={whole}\nsubmit {words} "$PROGRAM_TEXT" {shell([request])}\n'
+
+
+def request(token: str, jobs: Iterable[Job]) -> str:
+    """The jobs as the shell functions and calls that the runner sources; every value is quoted."""
+    lines = [f"TOKEN={shell([token])}"]
+    for number, job in enumerate(jobs, 1):
+        lines += _job(number, job)
+    return "\n".join(lines) + "\n"
+
+
+def _job(number: int, job: Job) -> list[str]:
+    step = job.todo.step
+    lines = [_function(f"do_{number}", step.argv, step.timeout)]
+    parts = []
+    for name, argv in (
+        ("settle", step.settle.probe if step.settle else ()),
+        ("prove", step.postcondition),
+        ("repair", step.repair),
+    ):
+        if argv:
+            parts.append(name)
+            lines.append(_function(f"{name}_{number}", argv, _limit(name, step)))
+    settle = step.settle
+    every, tries = (str(settle.every), str(settle.tries)) if settle else ("0", "0")
+    words = [
+        str(number),
+        job.key,
+        str(job.todo.attempt),
+        "1" if job.todo.prove_first else "0",
+        every,
+        tries,
+        " ".join(parts),
+        job.head,
+    ]
+    return [*lines, f"step {shell(words)}"]
+
+
+def _limit(part: str, step: Step) -> int:
+    """Seconds for a step's probes; a repair may take as long as the step itself."""
+    return step.timeout if part == "repair" else 120
+
+
+def _function(name: str, argv: tuple[str, ...], seconds: int) -> str:
+    words = shell(argv[1:] if argv[0] == HOST_PROGRAM else argv)
+    how = 'sh "$PROGRAM" ' if argv[0] == HOST_PROGRAM else ""
+    return f"{name}() {{ limit {seconds} {how}{words}; }}"

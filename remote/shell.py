@@ -1,0 +1,90 @@
+"""Run a script as root on a connected host and read what it says, line by line; nothing here decides."""
+
+from collections.abc import Iterator
+
+from fabric import Connection
+from paramiko import Channel
+from paramiko.ssh_exception import SSHException
+
+from rollout.errors import Unreachable
+from rollout.model import Host
+from rollout.quote import shell
+from rollout.secret import Secret
+
+_WHOLE = "#whole"
+NOT_WHOLE = 74
+_MAX_LINE = 1 << 20
+
+
+class Broken(Exception):
+    """The link ended before the script did."""
+
+
+def start(connection: Connection, host: Host, script: str, password: Secret | None) -> Channel:
+    """Begin SCRIPT as root; its output, errors included, comes over the channel that is given back.
+
+    The script travels on standard input, so that it is in no argv and no login shell parses it; it runs only
+    when it arrived whole. What is sent after it is the script's own standard input.
+    """
+    text = f"{script}\n{_WHOLE}".encode()
+    inner = f's=$(head -c {len(text)}); case $s in *{_WHOLE}) eval "$s";; *) exit {NOT_WHOLE};; esac'
+    try:
+        channel: Channel = connection.create_session()
+        channel.set_combine_stderr(True)
+        channel.exec_command(_as_root(host, password) + shell(["sh", "-c", inner]))
+        if password is not None:
+            channel.sendall(password.reveal().encode() + b"\n")
+        channel.sendall(text)
+    except (SSHException, EOFError, OSError) as error:
+        raise Broken(str(error)) from None
+    return channel
+
+
+def _as_root(host: Host, password: Secret | None) -> str:
+    if host.sudo == "root":
+        return ""
+    # -k: never rely on a remembered password; what was sent would then be read as the script.
+    return "sudo -n " if password is None else 'sudo -S -k -p "" '
+
+
+def lines(channel: Channel) -> Iterator[str]:
+    """The script's output as lines; raises Broken when the link ended first."""
+    rest = b""
+    while True:
+        try:
+            block = channel.recv(1 << 16)
+        except (OSError, EOFError, SSHException) as error:
+            raise Broken(str(error)) from None
+        if not block:
+            break
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace")
+        rest = rest[:_MAX_LINE]
+    if rest:
+        yield rest.decode("utf-8", "replace")
+    if not channel.exit_status_ready() and (channel.transport is None or not channel.transport.is_active()):
+        raise Broken("the connection was lost")
+
+
+def refused_root(host: Host, said: str, asked: bool) -> Unreachable | None:
+    """The error when SAID is sudo's refusal, else None."""
+    if "incorrect password" in said or "Sorry, try again" in said or "no password was provided" in said:
+        return Unreachable(
+            f"{host.name}: sudo refuses the password of {host.user}", "check the password; nothing was changed"
+        )
+    if "a password is required" in said or "a terminal is required" in said:
+        return Unreachable(f"{host.name}: sudo asks {host.user} for a password", "say so in the inventory: sudo: ask")
+    if "is not in the sudoers file" in said or "is not allowed to execute" in said or "may not run sudo" in said:
+        return Unreachable(
+            f"{host.name}: {host.user} may not use sudo", "give the user a rule in /etc/sudoers.d on the host"
+        )
+    if "you must have a tty" in said:
+        return Unreachable(
+            f"{host.name}: sudo wants a terminal (requiretty)", f"add on the host: Defaults:{host.user} !requiretty"
+        )
+    if "sudo: not found" in said or "sudo: command not found" in said:
+        return Unreachable(
+            f"{host.name}: there is no sudo", "log in as root: user: root and sudo: root in the inventory"
+        )
+    return None

@@ -1,0 +1,236 @@
+"""Plans of the commands beside upgrade: Mistral's repair and upgrade, services stopped, started, restarted. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rollout import actions, catalogue
+from rollout.errors import PlanRefused
+from rollout.facts import Facts, mistral_host
+from rollout.journal import Record, open_run
+from rollout.model import Before, Deployment, DeploymentPlan, Kind, Phase, PhasePlan, Repeat, Scope, Step, UnitState
+
+Hosts = Mapping[str, Facts]
+Planner = Callable[[Deployment, Hosts], DeploymentPlan]
+
+
+def _plan(
+    deployment: Deployment,
+    facts: Hosts,
+    command: str,
+    phases: Mapping[Phase, tuple[Step, ...]],
+    notes: tuple[str, ...] = (),
+    no_return: str = "",
+    before: Mapping[str, Before] | None = None,
+) -> DeploymentPlan:
+    release = next((each.release for each in facts.values() if each.release), "")
+    return DeploymentPlan(
+        name=deployment.name,
+        command=command,
+        hosts=tuple(host.name for host in deployment.hosts),
+        origin=release,
+        target=release,
+        phases=tuple(PhasePlan(command, phase, phases[phase]) for phase in Phase if phases.get(phase)),
+        before=dict(before or {name: each.before for name, each in facts.items()}),
+        notes=notes,
+        point_of_no_return=no_return,
+    )
+
+
+def only_mistral(before: Before) -> Before:
+    """BEFORE, as far as Mistral's own units go; those that are enabled count as running."""
+    units = {name: state for name, state in before.units.items() if name in catalogue.MISTRAL_UNITS}
+    started = {
+        name: UnitState("active", state.enabled) if state.enabled == "enabled" else state
+        for name, state in units.items()
+    }
+    return Before(units=started, packages=before.packages)
+
+
+def _stop_mistral(facts: Hosts) -> tuple[Step, ...]:
+    def make(host: Facts) -> Step | None:
+        present = tuple(unit for unit in catalogue.MISTRAL_UNITS if unit in host.units)
+        return (
+            Step(
+                "stop.mistral",
+                "stop mistral, mistral-api and mistral-server",
+                Phase.STOP,
+                ("systemctl", "stop", *present),
+                settle=replace(actions.STOPPED, probe=("stormlift-host", "stopped", *present)),
+                timeout=400,
+                why="stopping the wrapper alone can leave mistral-api and mistral-server alive",
+            )
+            if present
+            else None
+        )
+
+    everywhere = (
+        Step(
+            "stop.mistral-leftovers",
+            "end what is left of mistral, and name it",
+            Phase.STOP,
+            ("stormlift-host", "mistral-leftovers"),
+        ),
+        Step(
+            "stop.mistral-hold",
+            "hold: mistral cannot start",
+            Phase.STOP,
+            ("stormlift-host", "hold", *catalogue.MISTRAL_UNITS),
+            why="a reboot or puppet must not start it in the middle",
+        ),
+        Step(
+            "stop.mistral-quiet",
+            "no mistral process lives here",
+            Phase.STOP,
+            ("stormlift-host", "mistral-quiet"),
+            kind=Kind.CHECK,
+        ),
+    )
+    return (
+        *actions.per_host(facts, make),
+        *(replace(step, hosts=tuple(facts)) for step in everywhere),
+    )
+
+
+def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> DeploymentPlan:
+    """The repair of a broken Mistral database; refuses every other state, saying what it found.
+
+    A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
+    """
+    name = mistral_host(facts)
+    state = facts[name].mistral if name else None
+    if state is None:
+        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    if state.state != "broken":
+        hints = {
+            "old": f"bring it to its head: invoke mistral.upgrade --hosts {deployment.name}",
+            "empty": f"set it up: invoke mistral.upgrade --hosts {deployment.name}",
+            "upgraded": "nothing needs repair",
+            "recreated": "nothing can be repaired: the rows are gone",
+            "unreachable": "check that PostgreSQL runs, and [database] connection in /etc/mistral/mistral.conf",
+        }
+        raise PlanRefused(
+            f"{deployment.name}: {state.sentence}; mistral.recover repairs a broken database only",
+            hints.get(state.state, "restore a backup, or ask: the data decides, not a script"),
+        )
+    filled = {table: state.rows[table] for table in state.drop if state.rows.get(table)}
+    if filled and not drop_rows:
+        what = ", ".join(f"{table} ({count})" for table, count in filled.items())
+        raise PlanRefused(
+            f"{deployment.name}: rows stand in tables that would be dropped: {what}",
+            f"they are dumped first; to drop them: invoke mistral.recover --hosts {deployment.name} --drop-rows",
+        )
+    drop = Step(
+        "mistral.drop",
+        f"drop {', '.join(state.drop)}",
+        Phase.MISTRAL,
+        ("stormlift-host", "mistral", "drop", *(["--drop-rows"] if drop_rows else [])),
+        scope=Scope.DEPLOYMENT,
+        needs="st2mistral",
+        postcondition=("stormlift-host", "mistral", "repaired"),
+        repeat=Repeat.PROBE,
+        why="tables that only later revisions make, made by a service that started too early; one statement, no CASCADE",
+        source="StackStorm upgrade page 2.2.1, section v2.2, whose five statements do not run in that order",
+    )
+    quiet, ready, upgrade, populate = actions.mistral(facts)[0], *actions.mistral(facts)[-3:]
+    held = open_upgrade(facts)
+    before = {host: only_mistral(each.before) for host, each in facts.items()}
+    phases = {
+        Phase.STOP: _stop_mistral(facts),
+        Phase.BACKUP: (s for s in actions.backup(facts) if s.id == "backup.mistral"),
+        Phase.MISTRAL: (quiet, actions.once(facts, "st2mistral", drop), ready, upgrade, populate),
+        Phase.START: () if held else actions.start(facts, before),
+        Phase.VERIFY: tuple(
+            s
+            for s in actions.verify(facts, {h: {} for h in facts}, before, "")
+            if s.id in ("verify.mistral", "verify.units") and not (held and s.id == "verify.units")
+        ),
+    }
+    notes = (
+        state.sentence,
+        *((f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards",) if held else ()),
+    )
+    return _plan(
+        deployment,
+        facts,
+        "mistral.recover",
+        {k: tuple(v) for k, v in phases.items()},
+        notes,
+        "mistral.drop, whose tables are in the dump of the backup phase",
+        before,
+    )
+
+
+def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Bring Mistral's database to the head of the installed package; an empty plan when it is there."""
+    name = mistral_host(facts)
+    state = facts[name].mistral if name else None
+    if state is None:
+        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    if state.state in ("upgraded", "recreated"):
+        return _plan(deployment, facts, "mistral.upgrade", {})
+    if state.state not in ("old", "empty"):
+        raise PlanRefused(
+            f"{deployment.name}: {state.sentence}",
+            f"repair it: invoke mistral.recover --hosts {deployment.name}"
+            if state.state == "broken"
+            else "restore a backup, or ask: the data decides, not a script",
+        )
+    held = open_upgrade(facts)
+    before = {host: only_mistral(each.before) for host, each in facts.items()}
+    phases = {
+        Phase.STOP: _stop_mistral(facts),
+        Phase.BACKUP: tuple(s for s in actions.backup(facts) if s.id == "backup.mistral"),
+        Phase.MISTRAL: actions.mistral(facts),
+        Phase.START: () if held else actions.start(facts, before),
+    }
+    return _plan(deployment, facts, "mistral.upgrade", phases, (state.sentence,), "mistral.upgrade", before)
+
+
+def open_upgrade(facts: Hosts) -> Record | None:
+    """The upgrade that is open on these hosts, if one is."""
+    return next((found for each in facts.values() if (found := open_run(each.journal))), None)
+
+
+def stop_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Stop everything of st2 and prove it; no hold: whoever starts it may."""
+    return _plan(deployment, facts, "services.stop", {Phase.STOP: actions.stop(facts, run_hold=False)})
+
+
+def start_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Release a hold and start what an abandoned upgrade stopped, else what is enabled.
+
+    Refused when an upgrade is open that has begun with the packages: what runs then would be half new.
+    """
+    opened = open_upgrade(facts)
+    if opened and any(":packages." in r.step for each in facts.values() for r in each.journal if r.run == opened.run):
+        raise PlanRefused(
+            f"{deployment.name}: an upgrade is open ({opened.run}) and the packages are changed",
+            f"go on with it: invoke upgrade --hosts {deployment.name}",
+        )
+    before = {name: _enabled(each, opened) for name, each in facts.items()}
+    plan = _plan(deployment, facts, "services.start", {Phase.START: actions.start(facts, before)}, before=before)
+    return replace(plan, abandons=opened.run if opened else "")
+
+
+def _enabled(host: Facts, opened: Record | None) -> Before:
+    own = next((r for r in host.journal if opened and r.run == opened.run and r.event == "opened"), None)
+    kept = (own.data.get("before") or {}).get("units", {}) if own else {}
+    if kept:
+        return Before({name: UnitState(str(u.get("active")), str(u.get("enabled"))) for name, u in kept.items()})
+    return Before(
+        {name: UnitState("active" if u.enabled == "enabled" else u.active, u.enabled) for name, u in host.units.items()}
+    )
+
+
+def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Stop what runs, prove it, start the same again."""
+    before = {name: each.before for name, each in facts.items()}
+    if open_upgrade(facts):
+        return start_services(deployment, facts)
+    phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, before)}
+    return _plan(deployment, facts, "services.restart", phases)
+
+
+def reload_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Register all content again; by the program that `st2ctl reload` calls, whose failure it hides before 2.2.1."""
+    return _plan(deployment, facts, "services.reload", {Phase.CONFIG: actions.config(facts)})

@@ -1,0 +1,25 @@
+"""The namespace that `invoke` loads; the tasks live in tasks/."""
+
+from pathlib import Path
+
+# Invoke takes this file before the package beside it; a module with a __path__ is that package.
+__path__ = [str(Path(__file__).with_suffix(""))]
+
+from invoke.collection import Collection
+
+from tasks import dev, inventories, lab, locks, migrations, mistral, plan, services, status, upgrade
+from tasks.edge import DEFAULTS
+
+ns = Collection(
+    plan.plan,
+    upgrade.upgrade,
+    status.status,
+    Collection("mistral", mistral.status, mistral.upgrade, mistral.recover),
+    Collection("services", services.status, services.stop, services.start, services.restart, services.reload),
+    Collection("migrations", migrations.list_, migrations.baseline),
+    Collection("inventory", inventories.show, inventories.trust),
+    Collection("locks", locks.show, locks.release),
+    Collection("lab", lab.up, lab.down, lab.status),
+    Collection("dev", dev.check),
+)
+ns.configure({"stormlift": DEFAULTS})

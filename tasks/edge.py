@@ -1,0 +1,236 @@
+"""What every command shares: flags to settings, errors to exit codes, Ctrl-C, secrets asked once, what is said and shown."""
+
+import functools
+import getpass
+import os
+import secrets
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from rollout.errors import Interrupted, StormliftError, UsageError
+from rollout.events import Event, Sink
+from rollout.locks import Me
+from rollout.model import Host
+from rollout.secret import Mask, Secret
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+    from inventory import Inventory, Selection
+    from remote.fleet import Fleet
+
+VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULTS = {"inventory": "inventory", "runs": "runs"}
+HOSTS_HELP = "who: environment file, group, deployment or host; commas, ! to leave out, globs"
+
+
+def command(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """An invoke task whose errors end in a sentence, a hint and the right exit code; bugs keep their traceback."""
+
+    def wrap(body: Callable[..., Any]) -> Any:
+        @functools.wraps(body)
+        def run(c: Context, *args: Any, **flags: Any) -> Any:
+            try:
+                return body(c, *args, **flags)
+            except StormliftError as error:
+                show_error(error)
+                raise Exit(code=error.exit_code) from None
+            except KeyboardInterrupt:
+                print("stormlift: interrupted; nothing was changed", file=sys.stderr)
+                raise Exit(code=Interrupted.exit_code) from None
+
+        return task(auto_shortflags=False, positional=[], **options)(run)
+
+    return wrap
+
+
+def show_error(error: StormliftError) -> None:
+    """Say what went wrong and what to type next, on stderr."""
+    print(f"stormlift: error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"stormlift: hint: {error.hint}", file=sys.stderr)
+
+
+class Desk:
+    """Where the operator sits: the inventory, the fleet, the screen, and whether Ctrl-C was pressed."""
+
+    def __init__(self, c: Context) -> None:
+        settings = c.config.stormlift
+        self.dry = bool(c.config.run.dry)
+        self.mask = Mask()
+        self.directory = ROOT / settings.inventory
+        self.runs = ROOT / settings.runs
+        self.by = f"{getpass.getuser()}@{socket.gethostname()}"
+        self.stopping = False
+        self.sinks: list[Sink] = []
+        self._passwords: dict[str, Secret] = {}
+        self._fleet: Fleet | None = None
+        self._inventory: Inventory | None = None
+
+    # --- who ---------------------------------------------------------------------------------------------
+
+    def select(self, words: str, *, whole: bool) -> "Selection":
+        """What --hosts names; notes go to the operator."""
+        from inventory import load
+
+        self._inventory = load(words, self.directory)
+        selection = self._inventory.select(words, whole=whole)
+        for note in selection.notes:
+            self.say(note)
+        return selection
+
+    @property
+    def fleet(self) -> "Fleet":
+        """The hosts, connected when they are first asked."""
+        if self._fleet is None:
+            from remote.fleet import Fleet
+
+            assert self._inventory is not None
+            inventory = self._inventory
+            self._fleet = Fleet(self.mask, inventory.known_hosts, inventory.gateway, self.password, self._link)
+        return self._fleet
+
+    def known_hosts(self, name: str) -> Path:
+        """The file with the trusted keys of the host NAME."""
+        assert self._inventory is not None
+        return self._inventory.known_hosts(name)
+
+    def tunnel(self, host: Host) -> "Channel | None":
+        """A channel to HOST through its gateway, or None when it is reached straight."""
+        return self.fleet.tunnel(host)
+
+    def password(self, host: Host) -> Secret | None:
+        """The sudo password of HOST, asked once, or None where sudo does not ask."""
+        kind, _, where = host.sudo.partition(":")
+        if kind not in ("ask", "env", "file"):
+            return None
+        if host.sudo not in self._passwords:
+            self._passwords[host.sudo] = self.mask.learn(Secret(self._read_password(host, kind, where)))
+        return self._passwords[host.sudo]
+
+    def _read_password(self, host: Host, kind: str, where: str) -> str:
+        if kind == "env":
+            if where not in os.environ:
+                raise UsageError(
+                    f"{host.name}: the environment has no {where} with its sudo password",
+                    f"set it: read -rs {where}; export {where}",
+                )
+            return os.environ[where]
+        if kind == "file":
+            return read_private(host.name, Path(where))
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{host.name}: its sudo password is to be asked, and this is no terminal",
+                "sudo: env:NAME in the inventory reads it from the environment",
+            )
+        return getpass.getpass(f"sudo password of {host.user} (asked once): ")
+
+    def me(self, run: str) -> Me:
+        """Who holds a lock that this command takes."""
+        return Me(self.by, run)
+
+    # --- what is said ------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Talk, on stderr."""
+        print(self.mask(text), file=sys.stderr, flush=True)
+
+    def out(self, text: str) -> None:
+        """Data, on stdout."""
+        print(self.mask(text), flush=True)
+
+    def tell(self, event: Event) -> None:
+        """Give EVENT to every sink."""
+        for sink in self.sinks:
+            sink(event)
+
+    def _link(self, kind: str, host: str) -> None:
+        self.tell(Event(kind, time.time(), host=host))
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Go on only when the operator says so. Raises UsageError: refused, or nobody to ask."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "nobody can be asked: this is no terminal, and --yes was not given", "read the plan, then add --yes"
+            )
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise UsageError("not confirmed; nothing was changed", "")
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Ctrl-C once: finish the running step, then stop. Twice: leave at once; what runs on hosts goes on by itself."""
+
+        def pressed(number: int, frame: object) -> None:
+            if self.stopping:
+                sys.stderr.write(
+                    "\nstormlift: left at once; steps that run on hosts go on by themselves, the same command picks them up\n"
+                )
+                sys.stderr.flush()
+                os._exit(Interrupted.exit_code)
+            self.stopping = True
+            self.say(
+                "\nstopping after the step that runs now; Ctrl-C again leaves at once (the step goes on by itself)"
+            )
+
+        before = signal.signal(signal.SIGINT, pressed)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def close(self) -> None:
+        """End every connection."""
+        if self._fleet is not None:
+            self._fleet.close()
+
+
+@contextmanager
+def desk(c: Context) -> Iterator[Desk]:
+    """A desk for one command, left tidy."""
+    sitting = Desk(c)
+    try:
+        yield sitting
+    finally:
+        sitting.close()
+
+
+def read_private(host: str, path: Path) -> str:
+    """The first line of a file that only its owner may read. Raises UsageError."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text()
+    except OSError as error:
+        raise UsageError(
+            f"{host}: its sudo password cannot be read from {path}: {error.strerror}", "check `sudo` in the inventory"
+        ) from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise UsageError(f"{path}: others may read it, and it holds a password", f"chmod 600 {path}")
+    return text.splitlines()[0] if text else ""
+
+
+def new_run(clock: float) -> str:
+    """A name for a run: when, and four letters that no other run of that second has."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(clock))}-{secrets.token_hex(2)}"
+
+
+def whole_number(text: str, flag: str) -> int:
+    """TEXT as a whole number from 0 on. Raises UsageError."""
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--{flag} {text!r} is no whole number", f"expected something like --{flag} 0")
+    return int(text)

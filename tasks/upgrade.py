@@ -1,0 +1,63 @@
+"""invoke upgrade: the main job."""
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from rollout.errors import UsageError
+from rollout.roll import batches
+from tasks.edge import HOSTS_HELP, command, desk, whole_number
+from tasks.plan import works_of
+from tasks.status import show_status
+from tasks.work import Orders, carry_out, finish
+
+
+@command(
+    help={
+        "hosts": HOSTS_HELP,
+        "to": "the release to go to, e.g. 2.2.1; default: the deployment's target in the inventory",
+        "batch": "deployments at a time: a number, a percentage, or a ramp such as 1,25%,100%",
+        "max_failures": "how many deployments may fail before no further one is begun",
+        "yes": "do not ask",
+        "settle": "how an interrupted step ended, when asked for it: STEP=done or STEP=again",
+        "json": "one JSON object on stdout",
+    }
+)
+def upgrade(
+    c: Context,
+    hosts: str = "",
+    to: str = "",
+    batch: str = "1",
+    max_failures: str = "0",
+    yes: bool = False,
+    settle: str = "",
+    json: bool = False,
+) -> None:
+    """Upgrade deployments: read, plan, ask, roll out, verify, report. The same command again resumes."""
+    if not hosts.strip():
+        raise UsageError(
+            "which hosts? an upgrade always wants --hosts",
+            "invoke upgrade --hosts NAME; the names: invoke inventory.show",
+        )
+    orders = Orders("upgrade", batch, whole_number(max_failures, "max-failures"), yes, json, answers(settle))
+    batches(1, batch)
+    with desk(c) as sitting:
+        works, planned = works_of(sitting, hosts, to)
+        outcomes = carry_out(sitting, works, planned, orders)
+        if sitting.dry:
+            return
+        code = finish(sitting, outcomes, orders, works[0].run)
+        if not json:
+            show_status(sitting, tuple(work.deployment for work in works))
+    if code:
+        raise Exit(code=code)
+
+
+def answers(text: str) -> dict[str, str]:
+    """--settle as step to answer. Raises UsageError."""
+    found = {}
+    for word in filter(None, text.split(",")):
+        step, _, answer = word.partition("=")
+        if answer not in ("done", "again"):
+            raise UsageError(f"--settle {word!r} says not how the step ended", "expected STEP=done or STEP=again")
+        found[step] = answer
+    return found

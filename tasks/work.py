@@ -1,0 +1,197 @@
+"""The road of every command that changes something: plan shown, confirmed, locked, run in batches, told at the end."""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rollout import advice, codec, journal, roll
+from rollout.errors import Inhibited, Locked, PlanRefused, StormliftError
+from rollout.events import Event
+from rollout.execute import PLAN_FILE, Run
+from rollout.facts import Facts
+from rollout.model import Deployment, DeploymentPlan, Phase, Severity
+from rollout.plan import Plan
+from rollout.roll import Outcome
+from rollout.text import plan_text
+from tasks.edge import VERSION, Desk, new_run
+
+DONE = {"upgrade": "upgraded"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One deployment's share: its plan, its facts, and the run that is opened or resumed."""
+
+    deployment: Deployment
+    plan: DeploymentPlan
+    facts: dict[str, Facts]
+    run: str
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the operator asked for beside the plan."""
+
+    command: str
+    batch: str = "1"
+    max_failures: int = 0
+    yes: bool = False
+    as_json: bool = False
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], command: str) -> Work | None:
+    """The run of COMMAND that is open on DEPLOYMENT, with the plan that it began with; None when there is none."""
+    opened = next((found for each in facts.values() if (found := journal.open_run(each.journal, command))), None)
+    if opened is None:
+        return None
+    host = next(
+        name for name, each in facts.items() if any(r.run == opened.run and r.event == "opened" for r in each.journal)
+    )
+    text = sitting.fleet[host].probe("kept", opened.run, PLAN_FILE)
+    try:
+        plan = codec.decode(DeploymentPlan, json.loads(text))
+    except (ValueError, codec.Malformed) as error:
+        raise PlanRefused(
+            f"{host}: the plan of run {opened.run} cannot be read: {error}",
+            f"look at /var/lib/stormlift/{opened.run} on {host}",
+        ) from None
+    if codec.digest(plan) != opened.digest:
+        raise PlanRefused(
+            f"{host}: the plan of run {opened.run} is not the one that the journal knows",
+            f"look at /var/lib/stormlift/{opened.run} on {host}",
+        )
+    return Work(deployment, plan, facts, opened.run, resumed=True)
+
+
+def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> list[Outcome]:
+    """Show PLAN, ask, and run it; gives the outcomes. Raises Inhibited, UsageError before anything was changed."""
+    show_plan(sitting, works, plan, orders)
+    stop_if_inhibited(plan)
+    if sitting.dry:
+        return []
+    todo = [work for work in works if not work.plan.empty]
+    idle = [Outcome(work.deployment.name, "unchanged", work.plan.hosts) for work in works if work.plan.empty]
+    if not todo:
+        return idle
+    from tasks.screen import shown
+
+    resumed = [work.run for work in todo if work.resumed]
+    sitting.confirm(f"go on with {', '.join(resumed)}?" if resumed else "carry out this plan?", orders.yes)
+    by_name = {work.deployment.name: work for work in todo}
+    with sitting.interruptible(), shown(sitting, todo[0].run, tuple(by_name)):
+        outcomes = roll.roll(
+            list(by_name),
+            orders.batch,
+            orders.max_failures,
+            lambda name: run_one(sitting, by_name[name], plan.hash, orders),
+            lambda name: by_name[name].plan.hosts,
+        )
+    return idle + outcomes
+
+
+def show_plan(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> None:
+    """The plan: data when that is all that was asked for, talk when it is the start of more."""
+    show = sitting.out if sitting.dry and not orders.as_json else sitting.say
+    if sitting.dry and orders.as_json:
+        sitting.out(json.dumps(plan.to_json(), indent=1))
+        return
+    show(plan_text(plan))
+    for work in works:
+        if work.resumed:
+            sitting.say(f"{work.deployment.name}: run {work.run} is open; what it has finished is not run again")
+
+
+def stop_if_inhibited(plan: Plan) -> None:
+    """Raise Inhibited when a finding forbids any change."""
+    stops = [finding for finding in plan.findings if finding.severity is Severity.INHIBITOR]
+    if stops:
+        raise Inhibited(
+            f"{len(stops)} finding{'s' if len(stops) > 1 else ''} must be settled first: "
+            + "; ".join(f"{each.host}: {each.cause}" for each in stops),
+            stops[0].remedy,
+        )
+
+
+def run_one(sitting: Desk, work: Work, plan_hash: str, orders: Orders) -> Outcome:
+    """Run one deployment under its lock; an operator's error becomes its outcome, a bug stays one."""
+    from remote.fleet import reached
+    from remote.lock import DeploymentLock
+
+    name, hosts = work.deployment.name, work.plan.hosts
+    links = reached(sitting.fleet, hosts)
+    fence = 1 + max(each.fence for each in work.facts.values())
+    run = Run(
+        work.run, work.plan, links, sitting.tell, time.time, sitting.by, f"stormlift {VERSION}", answers=orders.answers
+    )
+    lock = DeploymentLock(
+        name,
+        links,
+        sitting.me(work.run),
+        orders.command,
+        plan_hash,
+        fence,
+        lambda text: sitting.tell(Event("waiting", time.time(), name, title=text)),
+    )
+    try:
+        with lock:
+            run.fence = lock.fence
+            run.stopping = lambda: sitting.stopping or lock.lost.is_set()
+            sitting.tell(
+                Event("run-resumed" if work.resumed else "run-opened", time.time(), name, data={"run": work.run})
+            )
+            run.execute()
+        outcome = Outcome(
+            name, DONE.get(orders.command, "done"), hosts, downtime_s=round(run.downtime, 1), run=work.run
+        )
+    except StormliftError as error:
+        outcome = failed(error, work, run, orders.command)
+    sitting.tell(Event("deployment-finished", time.time(), name, data=codec.encode(outcome)))
+    return outcome
+
+
+def failed(error: StormliftError, work: Work, run: Run, command: str) -> Outcome:
+    """The outcome of an error: what state it leaves, and the exact next command."""
+    name = work.deployment.name
+    outcome = roll.failure(name, work.plan.hosts, error, work.run)
+    if isinstance(error, Locked):
+        return outcome
+    phase = run.at or Phase.PREFLIGHT
+    hint = error.hint or advice.next_command(command, name, phase, f"{error.message}\n{outcome.log}")
+    return replace(outcome, hint=hint, error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}")
+
+
+def finish(sitting: Desk, outcomes: list[Outcome], orders: Orders, run: str) -> int:
+    """Say how it ended; gives the exit code."""
+    for each in outcomes:
+        if each.outcome == "failed":
+            sitting.say(failure_text(each))
+    if orders.as_json:
+        sitting.out(json.dumps(outcome_json(outcomes, run, orders.command), indent=1))
+    else:
+        from tasks.screen import table
+
+        rows = [
+            (o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s:.0f} s" if o.downtime_s else "-") for o in outcomes
+        ]
+        sitting.out(table(("deployment", "hosts", "outcome", "st2 was down"), rows))
+    return next((each.exit_code for each in outcomes if each.exit_code), 0)
+
+
+def failure_text(outcome: Outcome) -> str:
+    """What, where, the last lines of the log, what it leaves, what to type next."""
+    log = [f"  | {line}" for line in outcome.log.splitlines()[-20:]]
+    return "\n".join([f"{outcome.name}: FAILED: {outcome.error}", *log, f"  next: {outcome.hint}"])
+
+
+def outcome_json(outcomes: list[Outcome], run: str, command: str) -> dict[str, Any]:
+    """The result of a command that changes something, as one object."""
+    rows = [{**codec.encode(each), "log": each.log.splitlines()[-20:]} for each in outcomes]
+    return {"schema": f"stormlift.{command}/1", "run": run, "deployments": rows}
+
+
+def fresh_run() -> str:
+    """A new run's name."""
+    return new_run(time.time())

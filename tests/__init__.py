@@ -1,0 +1,1 @@
+"""The tests, by floor: pure ones here, real SSH in wire/, the container lab in lab/."""
