@@ -1,0 +1,31 @@
+# The menu. Every entry sets up what it needs, says what it installs, and can be run twice.
+.DEFAULT_GOAL := help
+INVOKE = .venv/bin/invoke
+
+.PHONY: help setup demo test test-fast check clean
+
+help: ## this menu
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## a virtualenv in .venv, with everything in it
+	@./setup.sh
+
+demo: setup ## the whole thing: a lab fleet at 2.0.1, upgraded to 2.2.1 before your eyes; the lab stays up
+	@./demo.sh
+
+test: setup ## the whole suite: checks, pure, wire and lab floors
+	$(INVOKE) dev.check
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest tests
+	@.venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered --sort=cover | tail -40
+
+test-fast: setup ## the pure and the wire floor, no containers
+	.venv/bin/python -m pytest tests --ignore tests/lab
+
+check: setup ## ruff and mypy --strict
+	$(INVOKE) dev.check
+
+clean: ## stop the lab; remove its containers, its images and the virtualenv
+	-@[ ! -x $(INVOKE) ] || $(INVOKE) lab.down
+	-@docker image rm -f $$(docker image ls -q --filter label=stormlift.lab=1) 2>/dev/null
+	rm -rf .venv lab/state lab/cache runs
