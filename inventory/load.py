@@ -55,7 +55,11 @@ def combine(environments: Iterable[Environment], strays: dict[str, str] | None =
         environments={file.name: _hosts_of(file) for file in files},
         not_implied=frozenset(each.name for file in files if not file.implied for each in file.deployments),
         gateways={name: gateway for file in files for name, gateway in file.gateways.items()},
-        trusted={name: file.known_hosts for file in files for name in file.hosts},
+        trusted={
+            name: file.known_hosts
+            for file in files
+            for name in (*(g.name for g in file.gateways.values()), *file.hosts)
+        },
         strays=strays or {},
     )
 

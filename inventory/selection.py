@@ -57,6 +57,13 @@ class Inventory:
         """The machine through which HOST_NAME is reached; a gateway of the inventory may have one in its turn."""
         return self.gateways.get(host_name)
 
+    def way(self, host_name: str) -> tuple[Host, ...]:
+        """Every gateway on the way to HOST_NAME, the first to be reached first."""
+        way: tuple[Host, ...] = ()
+        while following := self.gateway(way[0].name if way else host_name):
+            way = (following, *way)
+        return way
+
     def select(self, words: str, *, whole: bool) -> Selection:
         """Choose by WORDS. With WHOLE, for what changes things, a host's name stands for its deployment.
 

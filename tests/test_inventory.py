@@ -168,6 +168,9 @@ hosts:
     )
     assert six and (six.address, six.port) == ("2001:db8::1", 22)
     assert loaded.gateway("near") is None
+    assert [gateway.address for gateway in loaded.way("inner")] == ["198.51.100.1", "203.0.113.1"]
+    assert loaded.way("near") == ()
+    assert {loaded.known_hosts(gateway.name) for gateway in loaded.way("inner")} == {tmp_path / "known_hosts"}
     with pytest.raises(UnknownName) as caught:
         loaded.select("bastion", whole=False)
     assert "bastion is only a gateway" in caught.value.hint
