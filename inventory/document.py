@@ -16,6 +16,8 @@ DEEPEST = 12
 _CORE = "tag:yaml.org,2002:"
 _PLAIN = {_CORE + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge", "value")}
 
+MANUAL = "inventory/example.yml shows every key of the format"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -66,7 +68,7 @@ Value = Scalar | Listing | Table
 
 def mistake(place: Place, key: str, what: str, hint: str = "") -> InventoryError:
     """The one form of a complaint: file, line, key, what is wrong."""
-    return InventoryError(f"{place}: {key + ': ' if key else ''}{what}", hint)
+    return InventoryError(f"{place}: {key + ': ' if key else ''}{what}", hint or MANUAL)
 
 
 def read(path: Path) -> Table:
@@ -89,7 +91,7 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InventoryError(f"{path}: cannot be read: {error.strerror}", "check its path and rights") from None
     if len(data) > MOST_BYTES:
         raise InventoryError(f"{path}: {len(data)} bytes, expected at most {MOST_BYTES}", "split it by data centre")
     try:

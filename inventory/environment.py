@@ -33,7 +33,9 @@ class Environment:
 def read_environment(path: Path) -> Environment:
     """Read PATH, whose stem is the environment's name; InventoryError names file, line and key of a mistake."""
     if not NAME.fullmatch(path.stem):
-        raise InventoryError(f"{path}: expected a file name that --hosts can take, such as prod.yml")
+        raise InventoryError(
+            f"{path}: expected a file name that --hosts can take, such as prod.yml", "rename it: letters, digits, . _ -"
+        )
     top = table(read(path), "", TOP)
     places: Places = {}
     defaults = read_defaults(top.get("defaults"), places)

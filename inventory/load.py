@@ -29,7 +29,10 @@ def environment_files(directory: Path) -> dict[str, Path]:
     try:
         found = sorted(path for path in directory.iterdir() if path.suffix == ".yml" and path.is_file())
     except OSError as error:
-        raise InventoryError(f"{directory}: no inventory there: {error.strerror}") from None
+        raise InventoryError(
+            f"{directory}: no inventory there: {error.strerror}",
+            "INVOKE_STORMLIFT_INVENTORY or invoke.yaml says where it is",
+        ) from None
     files = {path.stem: path for path in found if path.stem != MANUAL and not path.name.startswith(".")}
     if not files:
         hint = f"cp {directory / MANUAL}.yml {directory / 'prod.yml'} and edit it"

@@ -82,7 +82,9 @@ class Inventory:
             self._refuse_split(taken, left_out)
         kept = [host for host in taken if host not in left_out]
         if not kept:
-            raise UsageError(f"--hosts {words}: leaves out everything that it names")
+            raise UsageError(
+                f"--hosts {words}: leaves out everything that it names", "name something that is not left out"
+            )
         by_name = {host.name: host for host in self.hosts}
         return Selection(self._owners(kept), tuple(by_name[name] for name in kept), tuple(notes))
 

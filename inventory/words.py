@@ -20,7 +20,7 @@ def split(words: str) -> tuple[list[str], list[str]]:
     if not take and leave:
         raise UsageError(f"--hosts {words}: says only what to leave out", f"--hosts '*,{words}' begins with everything")
     if not take:
-        raise UsageError(f"--hosts {words}: names nothing")
+        raise UsageError(f"--hosts {words}: names nothing", "the names: invoke inventory.show")
     return take, leave
 
 

@@ -17,6 +17,7 @@ from paramiko import (
     SSHException,
 )
 from paramiko.hostkeys import InvalidHostKey
+from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import PasswordRequiredException
 
 from rollout.errors import InventoryError, Unreachable
@@ -82,7 +83,7 @@ def connect(host: Host, known_hosts: Path, through: Channel | None = None) -> Co
     """
     login: dict[str, object] = {"sock": through or dial(host), "banner_timeout": CONNECT_S, "auth_timeout": CONNECT_S}
     if host.identity:
-        login |= {"key_filename": host.identity, "allow_agent": False, "look_for_keys": False}
+        login |= {"pkey": _identity(host), "allow_agent": False, "look_for_keys": False}
     config = Config(overrides={"load_ssh_configs": False})
     connection = Connection(host.address, user=host.user, port=host.port, config=config, connect_kwargs=login)
     _read_known_hosts(connection, known_hosts)
@@ -94,6 +95,25 @@ def connect(host: Host, known_hosts: Path, through: Channel | None = None) -> Co
         raise _refusal(host, known_hosts, error) from None
     connection.transport.set_keepalive(KEEPALIVE_S)
     return connection
+
+
+def _identity(host: Host) -> PKey:
+    """The key of HOST's `identity`; by its own type, where paramiko's file name would be tried as every type in turn."""
+    try:
+        return PKey.from_path(host.identity)
+    except FileNotFoundError:
+        raise Unreachable(
+            f"{host.name}: there is no key file {host.identity}", "check `identity` in the inventory"
+        ) from None
+    except (PasswordRequiredException, TypeError):  # TypeError: paramiko 5 on an encrypted PEM file
+        raise Unreachable(
+            f"{host.name}: the key {host.identity} has a passphrase",
+            "add it to an agent: ssh-add, and leave `identity` out",
+        ) from None
+    except (UnknownKeyType, SSHException, OSError, ValueError) as error:
+        raise Unreachable(
+            f"{host.name}: the key file {host.identity} cannot be used: {error}", "check `identity` in the inventory"
+        ) from None
 
 
 def _read_known_hosts(connection: Connection, known_hosts: Path) -> None:
@@ -118,18 +138,11 @@ def _refusal(host: Host, known_hosts: Path, error: Exception) -> Exception:
             f"{host.name}: the host key of {where} has changed: {seen}, {known_hosts} holds {kept}",
             f"somebody may be in between; if the host was set up anew, {trust}",
         )
-    if isinstance(error, PasswordRequiredException):
-        return Unreachable(
-            f"{host.name}: the key {host.identity} has a passphrase",
-            "add it to an agent: ssh-add, and leave `identity` out",
-        )
     if isinstance(error, AuthenticationException):
         return Unreachable(
             f"{host.name}: {where} refuses the login of {host.user}",
             f"check `user` and `identity` in the inventory with: ssh -p {host.port} {host.user}@{host.address}",
         )
-    if isinstance(error, FileNotFoundError):
-        return Unreachable(f"{host.name}: there is no key file {host.identity}", "check `identity` in the inventory")
     if isinstance(error, (SSHException, EOFError, OSError)):
         said = " ".join(str(error).split()) or type(error).__name__
         return Unreachable(f"{host.name}: {where}: no SSH session: {said}", "check that an SSH server answers there")

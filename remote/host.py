@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fabric import Connection
 from paramiko import Channel
+from paramiko.ssh_exception import SSHException
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
 from remote import connect, program, shell
@@ -137,7 +138,7 @@ class RemoteHost:
                     if told.kind == "interrupted":
                         return
                 if channel.recv_exit_status() != 0 or not offset:
-                    raise self._refusal("\n".join(log), bool(self._password)) or StepFailed(
+                    raise shell.refused_root(self.host, "\n".join(log)) or StepFailed(
                         f"{self.name}: the host did not take the steps: {_last(chr(10).join(log))}",
                         host=self.name,
                         log="\n".join(log),
@@ -201,7 +202,7 @@ class RemoteHost:
                 "direct-tcpip", (to.address, to.port), ("127.0.0.1", 0)
             )
             return channel
-        except Exception as error:
+        except (SSHException, EOFError, OSError) as error:
             raise Unreachable(
                 f"{to.name}: no way through {self.name}: {error}", "check `gateway` in the inventory"
             ) from None
@@ -228,12 +229,9 @@ class RemoteHost:
         except shell.Broken as error:
             self._drop()
             raise Unreachable(f"{self.name}: the connection was lost: {error}", "the same command again") from None
-        if code != 0 and (refusal := self._refusal(text, self._password is not None)):
+        if code != 0 and (refusal := shell.refused_root(self.host, text)):
             raise refusal
         return code, text
-
-    def _refusal(self, said: str, asked: bool) -> Unreachable | None:
-        return shell.refused_root(self.host, said, asked)
 
     def _retrying(self, action: "Callable[[], object]") -> "str":
         """ACTION, again and again while the host cannot be reached; for the middle of a run."""

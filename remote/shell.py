@@ -13,6 +13,8 @@ from rollout.secret import Secret
 
 _WHOLE = "#whole"
 NOT_WHOLE = 74
+_ASKS = "@stormlift-password"
+_IS_ROOT = "@stormlift-root"
 _MAX_LINE = 1 << 20
 
 
@@ -24,27 +26,42 @@ def start(connection: Connection, host: Host, script: str, password: Secret | No
     """Begin SCRIPT as root; its output, errors included, comes over the channel that is given back.
 
     The script travels on standard input, so that it is in no argv and no login shell parses it; it runs only
-    when it arrived whole. What is sent after it is the script's own standard input.
+    when it arrived whole. What is sent after it is the script's own standard input. A password is sent when sudo
+    asks for it, and once: a second question means that it was wrong, and a third would lock some accounts.
+    Raises Broken when the link ends, Unreachable when sudo refuses.
     """
     text = f"{script}\n{_WHOLE}".encode()
     inner = f's=$(head -c {len(text)}); case $s in *{_WHOLE}) eval "$s";; *) exit {NOT_WHOLE};; esac'
     try:
         channel: Channel = connection.create_session()
         channel.set_combine_stderr(True)
-        channel.exec_command(_as_root(host, password) + shell(["sh", "-c", inner]))
-        if password is not None:
-            channel.sendall(password.reveal().encode() + b"\n")
+        if password is None:
+            channel.exec_command(("" if host.sudo == "root" else "sudo -n ") + shell(["sh", "-c", inner]))
+        else:
+            channel.exec_command(f"sudo -S -k -p {_ASKS} " + shell(["sh", "-c", f"echo {_IS_ROOT}; {inner}"]))
+            _answer(channel, host, password)
         channel.sendall(text)
     except (SSHException, EOFError, OSError) as error:
         raise Broken(str(error)) from None
     return channel
 
 
-def _as_root(host: Host, password: Secret | None) -> str:
-    if host.sudo == "root":
-        return ""
-    # -k: never rely on a remembered password; what was sent would then be read as the script.
-    return "sudo -n " if password is None else 'sudo -S -k -p "" '
+def _answer(channel: Channel, host: Host, password: Secret) -> None:
+    said = ""
+    answered = False
+    while f"{_IS_ROOT}\n" not in said:
+        block = channel.recv(4096)
+        said += block.decode("utf-8", "replace")
+        if _ASKS in said and answered:
+            channel.close()
+            raise wrong_password(host)
+        if not block:
+            raise refused_root(host, said) or Unreachable(
+                f"{host.name}: sudo ended: {said.strip()}", "try sudo there by hand"
+            )
+        if _ASKS in said:
+            channel.sendall(password.reveal().encode() + b"\n")
+            answered, said = True, ""
 
 
 def lines(channel: Channel) -> Iterator[str]:
@@ -67,12 +84,17 @@ def lines(channel: Channel) -> Iterator[str]:
         raise Broken("the connection was lost")
 
 
-def refused_root(host: Host, said: str, asked: bool) -> Unreachable | None:
+def wrong_password(host: Host) -> Unreachable:
+    """The error for a sudo password that is not right."""
+    return Unreachable(
+        f"{host.name}: sudo refuses the password of {host.user}", "check the password; nothing was changed"
+    )
+
+
+def refused_root(host: Host, said: str) -> Unreachable | None:
     """The error when SAID is sudo's refusal, else None."""
     if "incorrect password" in said or "Sorry, try again" in said or "no password was provided" in said:
-        return Unreachable(
-            f"{host.name}: sudo refuses the password of {host.user}", "check the password; nothing was changed"
-        )
+        return wrong_password(host)
     if "a password is required" in said or "a terminal is required" in said:
         return Unreachable(f"{host.name}: sudo asks {host.user} for a password", "say so in the inventory: sudo: ask")
     if "is not in the sudoers file" in said or "is not allowed to execute" in said or "may not run sudo" in said:

@@ -58,8 +58,8 @@ class Severity(str, Enum):
 class Host:
     """One machine, and how to reach it and become root there.
 
-    sudo: "nopasswd" (sudo never asks), "ask" (ask the operator once), "env:NAME" (password in an environment
-    variable of the controller), or "root" (the login is root already).
+    sudo: "nopasswd" (sudo never asks), "ask" (ask the operator once), "env:NAME" or "file:PATH" (the password is in an
+    environment variable of the controller, or in a file that its owner alone may read), "root" (the login is root).
     """
 
     name: str

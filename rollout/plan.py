@@ -153,7 +153,10 @@ def _filled(step: Step, before: Before) -> Step | None:
     if not units:
         return None
     settle = step.settle and replace(step.settle, probe=_expand(step.settle.probe, units))
-    return replace(step, argv=_expand(step.argv, units), settle=settle)
+    # The wrapper starts and stops its two children itself: named beside it, systemd cancels one job for the other.
+    children = catalogue.MISTRAL_UNITS[1:] if catalogue.MISTRAL_UNITS[0] in units else ()
+    argv = _expand(step.argv, tuple(unit for unit in units if unit not in children))
+    return replace(step, argv=argv, settle=settle)
 
 
 def _expand(argv: tuple[str, ...], units: tuple[str, ...]) -> tuple[str, ...]:

@@ -116,9 +116,10 @@ class Desk:
         kind, _, where = host.sudo.partition(":")
         if kind not in ("ask", "env", "file"):
             return None
-        if host.sudo not in self._passwords:
-            self._passwords[host.sudo] = self.mask.learn(Secret(self._read_password(host, kind, where)))
-        return self._passwords[host.sudo]
+        whose = f"{host.user} {host.sudo}"
+        if whose not in self._passwords:
+            self._passwords[whose] = self.mask.learn(Secret(self._read_password(host, kind, where)))
+        return self._passwords[whose]
 
     def _read_password(self, host: Host, kind: str, where: str) -> str:
         if kind == "env":

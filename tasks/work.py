@@ -160,7 +160,12 @@ def failed(error: StormliftError, work: Work, run: Run, command: str) -> Outcome
         return outcome
     phase = run.at or Phase.PREFLIGHT
     hint = error.hint or advice.next_command(command, name, phase, f"{error.message}\n{outcome.log}")
-    return replace(outcome, hint=hint, error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}")
+    return replace(
+        outcome,
+        downtime_s=round(run.downtime, 1),
+        hint=hint,
+        error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}",
+    )
 
 
 def finish(sitting: Desk, outcomes: list[Outcome], orders: Orders, run: str) -> int:

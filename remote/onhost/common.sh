@@ -1,5 +1,5 @@
 # stormlift's program on a host. POSIX sh; state lives in one directory of root's alone.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 STATE=${STORMLIFT_STATE:-/var/lib/stormlift}

@@ -204,16 +204,12 @@ def look_at(link):
 
 
 def identity(link):
-    """What tells this database from any other: the server's own number where it may be read, else its start time."""
-    name = rows_of(link, "select current_database()")[0][0]
-    try:
-        number = rows_of(link, "select system_identifier from pg_control_system()")[0][0]
-    except Exception as error:  # no such function before 9.6, or no right to it
-        link.rollback()
-        if "pg_control_system" not in str(error):
-            raise
-        number = rows_of(link, "select extract(epoch from pg_postmaster_start_time())::text")[0][0]
-    return "%s/%s" % (number, name)
+    """What tells this database from any other at this moment: the server's start, to the microsecond, and the name.
+
+    The server's own number (system_identifier) is no help: machines cloned from one image share it.
+    """
+    query = "select extract(epoch from pg_postmaster_start_time())::text, current_database()"
+    return "/".join(rows_of(link, query)[0])
 
 
 def look_safely():

@@ -1,0 +1,95 @@
+"""Two hosts on one database: migrated once, and no mistral lives on either while that happens. Watched, not trusted."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from lab.fleet import Fleet
+from tests.lab.desk import Operator, write_inventory
+
+pytestmark = pytest.mark.lab
+PAIR = ("apt2", "yum2")
+
+
+@dataclass
+class Watcher:
+    """Looks at the process lists of both hosts through the engine, several times a second."""
+
+    fleet: Fleet
+    seen: list[tuple[float, str, str]] = field(default_factory=list)
+    looks: list[tuple[float, str]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self, host: str) -> None:
+        while not self.over.is_set():
+            at = time.time()
+            said = self.fleet.execute(host, "ps", "axww", "-o", "args=", check=False)
+            if said.returncode == 0:
+                self.looks.append((at, host))
+                self.seen += [(at, host, line) for line in said.stdout.splitlines() if is_mistral(line)]
+            time.sleep(0.1)
+
+    def __enter__(self) -> "Watcher":
+        self._threads = [threading.Thread(target=self.watch, args=(host,)) for host in PAIR]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def is_mistral(line: str) -> bool:
+    """A mistral service; the database tool and a look at the database are none."""
+    return "/opt/stackstorm/mistral/" in line and ("mistral-server" in line or "gunicorn" in line)
+
+
+@pytest.fixture
+def operator(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    folder = tmp_path_factory.mktemp("desk")
+    write_inventory(folder, fleet)
+    fleet.reset("pair", release="2.0.1")
+    yield Operator(folder, fleet)
+    fleet.reset("pair")
+
+
+def records(operator: Operator, host: str, event: str, step: str) -> list[dict[str, object]]:
+    return [r for r in operator.journal(host) if r["event"] == event and r.get("step") == f"2.2.1:{step}"]
+
+
+def wait_for(operator: Operator, host: str, event: str, step: str) -> None:
+    deadline = time.monotonic() + 120
+    while not records(operator, host, event, step):
+        assert time.monotonic() < deadline, f"{host} never journalled {event} {step}"
+        time.sleep(0.2)
+
+
+def test_a_host_restarted_between_packages_and_database_starts_no_mistral(operator: Operator) -> None:
+    # The other host is kept busy with its packages, so that the restart falls where it hurts.
+    operator.fleet.execute("apt2", "sh", "-c", "mkdir -p /run/lab; echo 15 > /run/lab/register-sleep")
+    with Watcher(operator.fleet) as watcher:
+        run = operator.begins("upgrade", "--hosts", "pair", "--yes")
+        wait_for(operator, "yum2", "finished", "packages.set")
+        operator.fleet.restart("yum2", ready=False)
+        said, _ = run.communicate(timeout=600)
+    assert run.returncode == 0, said
+
+    quiet_from = max(float(str(records(operator, host, "finished", "stop.proved")[0]["at"])) for host in PAIR) + 1
+    quiet_to = min(float(str(records(operator, host, "started", "start.release")[0]["at"])) for host in PAIR)
+    assert quiet_to - quiet_from > 15
+    for host in PAIR:
+        looked = [at for at, name in watcher.looks if name == host and quiet_from <= at <= quiet_to]
+        assert len(looked) > 30
+    assert [each for each in watcher.seen if quiet_from <= each[0] <= quiet_to] == []
+    assert any(at < quiet_from for at, _, _ in watcher.seen) and any(at > quiet_to for at, _, _ in watcher.seen)
+
+    upgrades = records(operator, "apt2", "started", "mistral.upgrade")
+    assert [(r["host"], r["attempt"]) for r in upgrades] == [("apt2", 1)]
+    rows = operator.types("status", "--hosts", "pair", "--json").json["hosts"]
+    assert [(row["settled"], row["mistral"]["revision"]) for row in rows] == [("2.2.1", "020")] * 2
+    assert all(set(row["services"].values()) == {"active"} for row in rows)
