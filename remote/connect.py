@@ -128,7 +128,10 @@ def _read_known_hosts(connection: Connection, known_hosts: Path) -> None:
 
 
 def _refusal(host: Host, known_hosts: Path, error: Exception) -> Exception:
-    trust = f"compare it with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_*.pub there), then: invoke inventory.trust --hosts {host.name}"
+    trust = (
+        "compare it with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_*.pub there), "
+        f"then: invoke inventory.trust --hosts {host.name}"
+    )
     where = f"{host.address} port {host.port}"
     if isinstance(error, UnknownKey):
         return Unreachable(f"{host.name}: the host key of {where} is unknown: {fingerprint(error.key)}", trust)

@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from fabric import Connection
 from paramiko import Channel
@@ -11,7 +12,7 @@ from paramiko.ssh_exception import SSHException
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
 from remote import connect, program, shell
-from rollout.codec import canonical
+from rollout.codec import Malformed, canonical
 from rollout.errors import LinkLost, StepFailed, Unreachable
 from rollout.execute import Job, Told
 from rollout.journal import VERSION, Record, parse
@@ -21,7 +22,11 @@ from rollout.secret import Mask, Secret
 RECONNECT_S = 300  # how long a lost link is tried again; the step on the host goes on meanwhile
 RECONNECT_EVERY_S = 2
 REISSUE_WAIT_S = 2  # between two issues of a stop or a start
+JOURNAL = "/var/lib/stormlift/journal"
 _NOT_SETTLED = 75
+
+
+T = TypeVar("T")
 
 
 class NotSettled(Exception):
@@ -65,7 +70,10 @@ class RemoteHost:
     # --- looking -----------------------------------------------------------------------------------------
 
     def probe(self, *words: str) -> str:
-        """What the program on the host says to WORDS; changes nothing. Raises Unreachable."""
+        """What the program on the host says to WORDS; changes nothing. Raises Unreachable, StepFailed."""
+        return self._ask(*words)
+
+    def _ask(self, *words: str) -> str:
         code, text = self._call(program.call(*words))
         if code != 0:
             raise StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
@@ -73,17 +81,20 @@ class RemoteHost:
 
     def records(self) -> tuple[Record, ...]:
         """The host's journal, read now."""
-        return parse(self._retrying(lambda: self.probe("journal")))
+        try:
+            return parse(self._retrying(lambda: self.probe("journal")))
+        except Malformed as error:
+            raise StepFailed(f"{self.name}: {error}", f"look at {JOURNAL} on {self.name}", host=self.name) from None
 
     # --- changing ----------------------------------------------------------------------------------------
 
     def record(self, lines: Iterable[str]) -> None:
         """Append journal LINES that are not there yet."""
-        self._retrying(lambda: self.probe("record", *lines))
+        self._retrying(lambda: self._ask("record", *lines))
 
     def keep(self, run: str, name: str, text: str) -> None:
         """Keep TEXT as a file of RUN on the host."""
-        self._retrying(lambda: self.probe("keep", run, name, text))
+        self._retrying(lambda: self._ask("keep", run, name, text))
 
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """Start JOBS, in order, or attach to what runs here already; a stop or start that did not settle is issued again.
@@ -172,14 +183,14 @@ class RemoteHost:
     def unlock(self) -> None:
         """Give the lock back, if it is still ours."""
         if self.token:
-            self._retrying(lambda: self.probe("lock-release", self.token))
+            self._retrying(lambda: self._ask("lock-release", self.token))
             self.token = ""
 
     def release(self, token: str, by: str) -> None:
         """Take the lock TOKEN away from its dead holder, and journal who did."""
         line = canonical({"v": VERSION, "run": "-", "event": "lock-released", "by": by, "data": {"token": token}})
-        self.probe("record", line)
-        self.probe("lock-release", token)
+        self._ask("record", line)
+        self._ask("lock-release", token)
 
     def sign_of_life(self) -> Channel:
         """A channel on which every line sent keeps the lock fresh."""
@@ -233,7 +244,7 @@ class RemoteHost:
             raise refusal
         return code, text
 
-    def _retrying(self, action: "Callable[[], object]") -> "str":
+    def _retrying(self, action: Callable[[], T]) -> T:
         """ACTION, again and again while the host cannot be reached; for the middle of a run."""
         attempts = Retrying(
             retry=retry_if_exception_type(Unreachable),
@@ -241,7 +252,7 @@ class RemoteHost:
             wait=wait_fixed(RECONNECT_EVERY_S),
             reraise=True,
         )
-        return attempts(action)  # type: ignore[return-value]
+        return attempts(action)
 
 
 def _told(line: str, log: list[str], mask: Mask) -> Told | None:

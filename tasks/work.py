@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rollout import advice, codec, journal, roll
-from rollout.errors import Inhibited, Locked, PlanRefused, StormliftError
+from rollout.errors import Inhibited, PlanRefused, StepFailed, StormliftError, Unreachable
 from rollout.events import Event
 from rollout.execute import PLAN_FILE, Run
 from rollout.facts import Facts
-from rollout.model import Deployment, DeploymentPlan, Phase, Severity
+from rollout.model import Deployment, DeploymentPlan, Severity
 from rollout.plan import Plan
 from rollout.roll import Outcome
 from rollout.text import plan_text
@@ -156,12 +156,14 @@ def failed(error: StormliftError, work: Work, run: Run, command: str) -> Outcome
     """The outcome of an error: what state it leaves, and the exact next command."""
     name = work.deployment.name
     outcome = roll.failure(name, work.plan.hosts, error, work.run)
-    if isinstance(error, Locked):
+    if run.at is None:
         return outcome
-    phase = run.at or Phase.PREFLIGHT
+    phase = run.at
     hint = error.hint or advice.next_command(command, name, phase, f"{error.message}\n{outcome.log}")
+    code = StepFailed.exit_code if isinstance(error, Unreachable) else outcome.exit_code  # something was changed by now
     return replace(
         outcome,
+        exit_code=code,
         downtime_s=round(run.downtime, 1),
         hint=hint,
         error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}",
