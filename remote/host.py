@@ -12,8 +12,9 @@ from paramiko.ssh_exception import SSHException
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
 from remote import connect, program, shell
+from remote.stream import Stream, readable
 from rollout.codec import Malformed, canonical
-from rollout.errors import LinkLost, StepFailed, Unreachable
+from rollout.errors import LinkLost, StepFailed, StormliftError, Unreachable
 from rollout.execute import Job, Told
 from rollout.journal import VERSION, Record, parse
 from rollout.model import Host
@@ -21,6 +22,7 @@ from rollout.secret import Mask, Secret
 
 RECONNECT_S = 300  # how long a lost link is tried again; the step on the host goes on meanwhile
 RECONNECT_EVERY_S = 2
+FRUITLESS = 20  # connections in a row that bring no news before the host counts as not taking the steps
 REISSUE_WAIT_S = 2  # between two issues of a stop or a start
 JOURNAL = "/var/lib/stormlift/journal"
 _NOT_SETTLED = 75
@@ -128,36 +130,40 @@ class RemoteHost:
 
     def _segment(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """One submission, followed to its end over as many connections as it takes."""
-        segment, offset = f"s{secrets.token_hex(6)}", 0
-        request = program.request(self.token, jobs)
-        while True:
-            log: list[str] = []
+        segment, request = f"s{secrets.token_hex(6)}", program.request(self.token, jobs)
+        stream = Stream(self._mask)
+        fruitless = 0
+        while not stream.over:
+            at = stream.offset
             try:
                 self._connect_again(jobs)
-                channel = self._start(program.submission(run, segment, offset, request))
-                for line in shell.lines(channel):
-                    if line.startswith("@busy "):
-                        offset = 0
-                    else:
-                        offset += len(line.encode("utf-8", "surrogateescape")) + 1
-                    told = _told(line, log, self._mask)
-                    if told is None:
-                        continue
-                    if told.kind == "end":
-                        return
-                    yield told
-                    if told.kind == "interrupted":
-                        return
-                if channel.recv_exit_status() != 0 or not offset:
-                    raise shell.refused_root(self.host, "\n".join(log)) or StepFailed(
-                        f"{self.name}: the host did not take the steps: {_last(chr(10).join(log))}",
-                        host=self.name,
-                        log="\n".join(log),
-                    )
-                return
+                channel = self._start(program.submission(run, segment, stream.offset, request))
+                yield from self._follow(channel, stream)
             except shell.Broken:
                 self._drop()
                 self._notice("link-lost", self.name)
+            fruitless = fruitless + 1 if stream.offset == at else 0
+            if fruitless >= FRUITLESS and not stream.over:
+                raise self._not_taken(stream)
+
+    def _follow(self, channel: Channel, stream: Stream) -> Iterator[Told]:
+        stream.connected()
+        for line in shell.lines(channel):
+            if (told := stream.read(line)) is not None:
+                yield told
+            if stream.over:
+                channel.close()
+                return
+        if channel.recv_exit_status() != 0:
+            raise self._not_taken(stream)
+
+    def _not_taken(self, stream: Stream) -> StormliftError:
+        said = "\n".join(stream.noise)
+        return shell.refused_root(self.host, said) or StepFailed(
+            f"{self.name}: the host did not take the steps: {_last(said) or 'it said nothing'}",
+            host=self.name,
+            log=said,
+        )
 
     def _connect_again(self, jobs: tuple[Job, ...]) -> None:
         try:
@@ -235,7 +241,7 @@ class RemoteHost:
         try:
             channel = self._start(script)
             channel.shutdown_write()
-            text = self._mask("\n".join(shell.lines(channel)))
+            text = self._mask(readable("\n".join(shell.lines(channel))))
             code = channel.recv_exit_status()
         except shell.Broken as error:
             self._drop()
@@ -253,21 +259,6 @@ class RemoteHost:
             reraise=True,
         )
         return attempts(action)
-
-
-def _told(line: str, log: list[str], mask: Mask) -> Told | None:
-    """Read one line of the event stream; what is no event is kept in LOG."""
-    if not line.startswith("@"):
-        log.append(mask(line.removeprefix("| ")))
-        return None
-    kind, *words = line[1:].split(" ")
-    if kind == "started":
-        return Told("started", words[0], float(words[1]))
-    if kind == "finished":
-        said = "\n".join(log[-20:])
-        log.clear()
-        return Told("finished", words[0], float(words[1]), int(words[2]), words[3] == "true", said)
-    return {"end": Told("end"), "gone": Told("interrupted")}.get(kind)
 
 
 def _last(text: str) -> str:

@@ -76,10 +76,10 @@ def lines(channel: Channel) -> Iterator[str]:
             break
         *whole, rest = (rest + block).split(b"\n")
         for line in whole:
-            yield line.decode("utf-8", "replace")
+            yield line.decode("utf-8", "surrogateescape")
         rest = rest[:_MAX_LINE]
     if rest:
-        yield rest.decode("utf-8", "replace")
+        yield rest.decode("utf-8", "surrogateescape")
     if not channel.exit_status_ready() and (channel.transport is None or not channel.transport.is_active()):
         raise Broken("the connection was lost")
 

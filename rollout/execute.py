@@ -78,8 +78,11 @@ class Run:
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
     at: Phase | None = None
-    down_since: float = 0.0
-    downtime: float = 0.0
+
+    @property
+    def downtime(self) -> int:
+        """Seconds that st2 was down on the host where it was down longest, over all controllers that worked on this run."""
+        return max((journal.downtime(records, self.id) for records in self.journals.values()), default=0)
 
     def execute(self) -> None:
         """Run every phase; raises StepFailed at the first step that failed, with the log's last lines."""
@@ -137,8 +140,6 @@ class Run:
             return
         self.at = phase.name
         self._tell("phase-started", phase=phase.name.value, data={"hop": phase.hop})
-        if phase.name is Phase.STOP and not self.down_since:
-            self.down_since = self.clock()
         for _ in range(INTERRUPTIONS):
             # A check speaks about now: after an interruption, or in a resumed run, all of the phase are asked again.
             self.passed.clear()
@@ -149,8 +150,6 @@ class Run:
                 f"{self.plan.name}: {phase.name.value}: cut off {INTERRUPTIONS} times",
                 "find out what ends it on the host, then the same command again",
             )
-        if phase.name is Phase.START and self.down_since:
-            self.downtime, self.down_since = self.downtime + self.clock() - self.down_since, 0.0
 
     def _through(self, phase: PhasePlan) -> bool:
         steps = [(step, host) for step in phase.steps for host in step.hosts]

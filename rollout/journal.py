@@ -111,6 +111,19 @@ def status(records: Iterable[Record], run: str, step: str) -> StepStatus:
     return StepStatus(state, attempts, code)
 
 
+def downtime(records: Iterable[Record], run: str) -> int:
+    """Seconds from the first stop to the start, by the host's own clock, over all hops of RUN; what is open does not count."""
+    stopped, total = 0, 0
+    for record in records:
+        if record.run != run:
+            continue
+        if record.event == "started" and record.step.endswith(":stop.units") and not stopped:
+            stopped = record.at
+        elif record.event == "finished" and record.step.endswith(":start.units") and record.code == 0 and stopped:
+            stopped, total = 0, total + record.at - stopped
+    return total
+
+
 @dataclass(frozen=True)
 class Todo:
     """A step that a host is to run now: which attempt it is, and whether its postcondition is asked first."""

@@ -20,7 +20,7 @@ class Outcome:
     hint: str = ""
     log: str = ""
     exit_code: int = 0
-    downtime_s: float = 0.0
+    downtime_s: int = 0
     run: str = ""
 
 

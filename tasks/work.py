@@ -143,9 +143,7 @@ def run_one(sitting: Desk, work: Work, plan_hash: str, orders: Orders) -> Outcom
                 Event("run-resumed" if work.resumed else "run-opened", time.time(), name, data={"run": work.run})
             )
             run.execute()
-        outcome = Outcome(
-            name, DONE.get(orders.command, "done"), hosts, downtime_s=round(run.downtime, 1), run=work.run
-        )
+        outcome = Outcome(name, DONE.get(orders.command, "done"), hosts, downtime_s=run.downtime, run=work.run)
     except StormliftError as error:
         outcome = failed(error, work, run, orders.command)
     sitting.tell(Event("deployment-finished", time.time(), name, data=codec.encode(outcome)))
@@ -164,7 +162,7 @@ def failed(error: StormliftError, work: Work, run: Run, command: str) -> Outcome
     return replace(
         outcome,
         exit_code=code,
-        downtime_s=round(run.downtime, 1),
+        downtime_s=run.downtime,
         hint=hint,
         error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}",
     )
@@ -180,9 +178,7 @@ def finish(sitting: Desk, outcomes: list[Outcome], orders: Orders, run: str) -> 
     else:
         from tasks.screen import table
 
-        rows = [
-            (o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s:.0f} s" if o.downtime_s else "-") for o in outcomes
-        ]
+        rows = [(o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s} s" if o.downtime_s else "-") for o in outcomes]
         sitting.out(table(("deployment", "hosts", "outcome", "st2 was down"), rows))
     return next((each.exit_code for each in outcomes if each.exit_code), 0)
 

@@ -29,7 +29,7 @@ submit() {
   if [ ! -d "$_dir" ]; then
     _busy=$(running | head -n 1)
     if [ -n "$_busy" ]; then
-      printf '@busy %s\n' "$_busy"
+      printf '@follow busy\n'
       follow "$_busy" 0
       return
     fi
@@ -40,6 +40,7 @@ submit() {
     (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events")
     detach "$1" "$2" sh "$_program" run-segment "$_dir" "$_program"
   fi
+  printf '@follow own\n'
   follow "$_dir" "$3"
 }
 
