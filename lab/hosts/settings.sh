@@ -1,0 +1,12 @@
+#!/bin/sh
+# settings.sh ADDRESS: points st2 and Mistral at the deployment's databases, as an operator does after the installation.
+# The environment brings ST2_PASSWORD and MISTRAL_PASSWORD.
+set -eu
+here=$(dirname "$0")
+address=$1
+
+python3 "$here/settings.py" /etc/st2/st2.conf database \
+  host="$address" port=5432 db_name=st2 username=st2 password="$ST2_PASSWORD"
+quoted=$(printf %s "$MISTRAL_PASSWORD" | python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.stdin.read(), safe=""))')
+python3 "$here/settings.py" /etc/mistral/mistral.conf database \
+  connection="postgresql://mistral:$quoted@$address/mistral"

@@ -1,0 +1,30 @@
+"""The tree of st2chatops: a bot that waits, its unit and its environment."""
+
+from pathlib import Path
+
+from . import scriptlets, units
+from .model import Package, Target
+from .tree import PAYLOAD, render, write
+
+HOME = "opt/stackstorm/chatops"
+OURS = PAYLOAD / "st2chatops"
+
+
+def make(target: Target, root: Path, _shared: Path) -> Package:
+    """Make st2chatops in ROOT."""
+    conffiles = []
+    for name in ("st2chatops.env", "external-scripts.json"):
+        write(root / HOME / name, render(OURS / name, {"VERSION": target.release.name}))
+        conffiles.append(f"/{HOME}/{name}")
+    write(root / HOME / "package.json", f'{{"name": "st2chatops", "version": "{target.release.name}"}}\n')
+    write(root / HOME / "bin/hubot", (OURS / "hubot").read_text(), 0o755)
+    write(root / target.unit_dir / "st2chatops.service", units.chatops_unit(target.env_dir))
+    return Package(
+        name="st2chatops",
+        version=target.release.name,
+        revision=target.release.st2chatops,
+        summary="StackStorm ChatOps bundle",
+        tree=root,
+        conffiles=tuple(conffiles),
+        scripts=scriptlets.st2chatops(target),
+    )

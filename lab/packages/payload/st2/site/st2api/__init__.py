@@ -1,0 +1,1 @@
+"""The API server: keys, actions, executions."""

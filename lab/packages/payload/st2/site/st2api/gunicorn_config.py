@@ -1,0 +1,1 @@
+"""Settings of gunicorn; the stand-in reads the name of this folder only."""

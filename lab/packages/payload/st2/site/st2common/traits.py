@@ -1,0 +1,21 @@
+"""What differs from release to release in st2's own code. Sources: tags of StackStorm/st2."""
+
+from st2common import __version__
+
+VERSION = tuple(int(part) for part in __version__.split("."))
+
+# Keys have a scope and a secret flag from 1.5; before, the model had neither field.
+SCOPED_KEYS = VERSION >= (1, 5, 0)
+# MongoEngine 0.10 (1.6) refuses fields that a model has not; 0.8 took any.
+STRICT_DOCUMENTS = VERSION >= (1, 6, 0)
+# 2.1: system -> st2kv.system, user -> st2kv.user.
+RENAMED_SCOPES = VERSION >= (2, 1, 0)
+# Up to 2.0 the services register the runners themselves when they start.
+RUNNERS_ARE_CONTENT = VERSION >= (2, 1, 0)
+# From 2.8 a script without --config-file reads /etc/st2/st2.conf; before, it reads nothing.
+DEFAULT_CONFIG_FILES = ("/etc/st2/st2.conf",) if VERSION >= (2, 8, 0) else ()
+# The 1.5 script of 1.6.0 to 2.0.1 hands the model a field that it has not (mended by st2 PR 2800).
+SCRIPT_SETS_ENCRYPTED = VERSION < (2, 1, 0)
+# Keys per answer of GET /v1/keys: all of them up to 2.2.
+KEYS_DEFAULT_LIMIT = None if VERSION < (2, 3, 0) else 100
+KEYS_MAXIMUM_LIMIT = None if VERSION < (2, 4, 0) else 100

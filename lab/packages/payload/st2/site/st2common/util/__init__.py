@@ -1,0 +1,1 @@
+"""Small parts that several programs of st2 use."""

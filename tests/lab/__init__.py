@@ -1,0 +1,1 @@
+"""The lab proves itself: hosts here, packages beside them."""

@@ -1,0 +1,70 @@
+"""The tests' own fleet: prepared by lab.fleet, started and removed by pytest-docker, beside any other fleet.
+
+Nothing is skipped where Docker is missing: the lab installs and starts an engine, or the tests fail.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.docker import COMPOSE_FILE, LAB, compose_command
+from lab.fleet import Fleet
+from lab.topology import DEFAULT_RELEASE
+
+PROJECT = "stormlift-test"
+PORT_BASE = 22110
+
+
+@pytest.fixture(scope="session")
+def prepared_fleet() -> Iterator[Fleet]:
+    """The fleet's images and keys, with compose.yml's variables set, and nothing left of a session that was killed."""
+    fleet = Fleet(PROJECT, PORT_BASE, LAB / "state" / "test")
+    fleet.prepare(DEFAULT_RELEASE)
+    fleet.down()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in fleet.environment().items():
+            patch.setenv(name, value)
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(prepared_fleet: Fleet) -> str:
+    """Compose v1 or v2, known only when the engine has been installed."""
+    return " ".join(compose_command())
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file(prepared_fleet: Fleet) -> str:
+    """The lab's one compose file; its variables stay set until pytest-docker has cleaned up."""
+    return str(COMPOSE_FILE)
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name() -> str:
+    """A fixed name, so that a later session finds what a killed one has left."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> list[str]:
+    """The images are there; docker-compose 1.29 knows no --wait."""
+    return ["up -d --no-build"]
+
+
+@pytest.fixture(scope="session")
+def docker_cleanup() -> list[str]:
+    """The hosts' disks are thrown away: no need to let their databases shut down."""
+    return ["down --volumes --remove-orphans --timeout 0"]
+
+
+@pytest.fixture(scope="session")
+def fleet(prepared_fleet: Fleet, request: pytest.FixtureRequest) -> Fleet:
+    """The running fleet at the default release. A test that changes hosts puts them back with `fleet.reset`."""
+    try:
+        request.getfixturevalue("docker_services")
+        prepared_fleet.wait_ready()
+    except BaseException:
+        # pytest-docker runs no clean-up when its own set-up fails.
+        prepared_fleet.down()
+        raise
+    return prepared_fleet
