@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from lab.docker import run
-from lab.topology import HOSTS, LabHost
+from lab.topology import HOSTS, SUDO_PASSWORD, LabHost
 
 ADDRESS = "127.0.0.1"
 
 
 def make_keys(state_dir: Path, port_base: int) -> None:
-    """Fill a fleet's state folder: id_ed25519, known_hosts, and ssh/<host>/, which the host sees as /etc/ssh/lab."""
+    """Fill a fleet's state folder: id_ed25519, sudo-password, known_hosts, and ssh/<host>/, which the host sees as /etc/ssh/lab."""
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
     _keep_or_make(state_dir / "id_ed25519", "stormlift lab, user deploy")
+    password = state_dir / "sudo-password"  # inventory/lab.yml reads it for the one host whose sudo asks
+    password.touch(mode=0o600)
+    password.write_text(SUDO_PASSWORD + "\n")
     login = (state_dir / "id_ed25519.pub").read_text()
     for host in HOSTS:
         folder = state_dir / "ssh" / host.name

@@ -1,6 +1,7 @@
 #!/bin/sh
-# sh -s SECONDS < ready.sh, in a host: waits until it has booted, each unit in /opt/lab/units is active and something
-# listens on each port in /opt/lab/ports; says what is missing if not.
+# sh -s SECONDS < ready.sh, in a host: waits until it has booted, each unit in /opt/lab/units is active and each port in
+# /opt/lab/ports answers HTTP; says what is missing if not. An API that is stopped before its worker is up takes 30 s and
+# more to stop, so a host that merely listens is not ready.
 set -u
 deadline=$(($(date +%s) + $1))
 units=$(cat /opt/lab/units)
@@ -12,9 +13,8 @@ missing() {
   # Its exit code is 0 as soon as one of them is active.
   # shellcheck disable=SC2086 # unit names, one word each
   systemctl is-active $units | grep -vx active | sed 's/^/a unit is /'
-  listening=$(ss -Hltn)
   for port in $ports; do
-    case $listening in *":$port "*) ;; *) echo "nothing listens on port $port" ;; esac
+    curl --silent --max-time 5 --output /dev/null "http://127.0.0.1:$port/" || echo "nothing answers on port $port"
   done
 }
 

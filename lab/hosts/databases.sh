@@ -7,11 +7,11 @@ here=$(dirname "$0")
 
 if command -v pg_createcluster >/dev/null; then
   version=$(ls /usr/lib/postgresql)
-  pg_createcluster --locale C.UTF-8 "$version" main >/dev/null
+  pg_createcluster --locale C.UTF-8 "$version" main -- --no-sync >/dev/null
   settings=/etc/postgresql/$version/main/conf.d/lab.conf
   access=/etc/postgresql/$version/main/pg_hba.conf
 else
-  su postgres -c 'initdb -D /var/lib/pgsql/data --auth-local=peer --auth-host=scram-sha-256' >/dev/null
+  su postgres -c 'initdb --no-sync -D /var/lib/pgsql/data --auth-local=peer --auth-host=scram-sha-256' >/dev/null
   settings=/var/lib/pgsql/data/postgresql.conf
   access=/var/lib/pgsql/data/pg_hba.conf
 fi
@@ -31,7 +31,6 @@ until su postgres -c 'psql -XAtqc "select 1"' >/dev/null 2>&1; do
 done
 
 echo postgresql.service >> /opt/lab/units
-echo 5432 >> /opt/lab/ports
 
 # mistral may make databases, as the role of StackStorm's installer may.
 su postgres -c 'psql -Xq -v ON_ERROR_STOP=1' <<SQL

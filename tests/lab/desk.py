@@ -65,7 +65,7 @@ class Operator:
             timeout=timeout,
             check=False,
             **given,
-        )  # type: ignore[call-overload]
+        )
         return Said(done.returncode, done.stdout, done.stderr)
 
     def begins(self, *words: str) -> "subprocess.Popen[str]":

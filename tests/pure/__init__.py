@@ -1,0 +1,1 @@
+"""The pure floor: decisions, texts and parsers, with hosts that live in memory."""

@@ -1,0 +1,160 @@
+"""One host in memory, with a journal, a lock and a runner that is no nicer than remote/onhost/runner.sh.
+
+Its time passes in moments; a test may put trouble into any of them. Steps go on although nobody watches them.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from rollout.execute import Job
+from rollout.model import Step
+from tests.pure.world import World
+
+FENCED, NOT_SETTLED, NOT_PROVED = 77, 75, 76
+
+
+class Trouble(Enum):
+    """What may happen to a run: the controller is killed, its link is lost for good, for a moment, or until the host
+    is through with what runs there; the host loses power (in the middle of a journal line, too)."""
+
+    KILLED = "killed"
+    LOST = "lost"
+    BLIP = "blip"
+    AWAY = "away"
+    POWER = "power"
+    TORN = "torn"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in a host's time: before, started, half, acted, proved or finished in a step, or a call of the link."""
+
+    host: str
+    when: str
+    key: str
+    attempt: int = 1
+
+
+@dataclass
+class Segment:
+    """The steps of one request, as the runner works through them; `over` when it said @end, `dead` when it cannot."""
+
+    name: str
+    jobs: tuple[Job, ...]
+    token: str
+    events: str = ""
+    over: bool = False
+    dead: bool = False
+    work: Iterator[Moment] = field(default_factory=lambda: iter(()))
+
+    def say(self, line: str) -> None:
+        """Write an event (all of them are ASCII: a character is a byte)."""
+        self.events += f"{line}\n"
+
+
+class Machine:
+    """A host: `journal` is its file as text, `token` that of its lock, `kept` its files by run and name."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name = name
+        self.world = world
+        self.journal = ""
+        self.token = ""
+        self.kept: dict[tuple[str, str], str] = {}
+        self.segments: list[Segment] = []
+
+    # --- the journal (common.sh) -------------------------------------------------------------------------
+
+    def append(self, line: str) -> None:
+        """journal: a torn last line is ended first, so that it does not swallow this one."""
+        if self.journal and not self.journal.endswith("\n"):
+            self.journal += "\n"
+        self.journal += f"{line}\n"
+
+    def record(self, line: str) -> None:
+        """record: append LINE unless the very same line is there."""
+        if line not in self.journal.split("\n"):
+            self.append(line)
+
+    def tear(self) -> None:
+        """Half of the last line never reached the disk."""
+        whole, _, last = self.journal.rstrip("\n").rpartition("\n")
+        self.journal = (f"{whole}\n" if whole else "") + last[: len(last) // 2]
+
+    # --- the runner (runner.sh) --------------------------------------------------------------------------
+
+    def submit(self, name: str, jobs: tuple[Job, ...], token: str) -> Segment:
+        """submit: the segment NAME if it was begun, else the one that runs here already, else a new one."""
+        known = next((each for each in self.segments if each.name == name), None)
+        busy = next((each for each in self.segments if not each.over and not each.dead), None)
+        if found := known or busy:
+            return found
+        segment = Segment(name, jobs, token)
+        segment.work = self._work(segment)
+        self.segments.append(segment)
+        return segment
+
+    def move(self, segment: Segment) -> Moment | None:
+        """Let the host work until its next moment; None when the segment is over."""
+        return next(segment.work, None)
+
+    def lose_power(self, torn: bool = False) -> None:
+        """Everything that runs here ends at once."""
+        if torn:
+            self.tear()
+        for segment in self.segments:
+            segment.dead = segment.dead or not segment.over
+        self.world.reboots.append(self.name)
+
+    def go_on(self) -> None:
+        """What runs here runs to its end, unwatched."""
+        for segment in self.segments:
+            while not segment.dead and not segment.over and self.move(segment):
+                pass
+
+    def _work(self, segment: Segment) -> Iterator[Moment]:
+        for job in segment.jobs:
+            if (yield from self._step(segment, job)) != 0:
+                break
+        segment.say("@end")
+        segment.over = True
+
+    def _step(self, segment: Segment, job: Job) -> Generator[Moment, None, int]:
+        step, key, attempt = job.todo.step, job.key, job.todo.attempt
+        yield Moment(self.name, "before", key, attempt)
+        if segment.token and self.token != segment.token:
+            segment.say(f"@finished {key} {self.world.clock()} {FENCED} false")
+            return FENCED
+        if job.todo.prove_first and step.postcondition and self.world.proves(self.name, step, key, attempt) == 0:
+            yield Moment(self.name, "proved", key, attempt)
+            return (yield from self._ended(segment, job, 0, proved=True))
+        self.append(f'{job.head},"event":"started","at":{int(self.world.clock())},"attempt":{attempt}}}')
+        yield Moment(self.name, "started", key, attempt)
+        segment.say(f"@started {key} {self.world.clock()}")
+        if attempt > 1 and step.repair:
+            self.world.repair(self.name, step, key, attempt)
+        self.world.halve(self.name, step, key)
+        yield Moment(self.name, "half", key, attempt)
+        code = self._do(step, key, attempt)
+        yield Moment(self.name, "acted", key, attempt)
+        return (yield from self._ended(segment, job, code))
+
+    def _do(self, step: Step, key: str, attempt: int) -> int:
+        code = self.world.act(self.name, step, key, attempt)
+        if code == 0 and step.settle and not self.world.settles(self.name, step):
+            code = NOT_SETTLED
+        if code == 0 and step.postcondition and self.world.proves(self.name, step, key, attempt) != 0:
+            code = NOT_PROVED
+        return code
+
+    def _ended(self, segment: Segment, job: Job, code: int, proved: bool = False) -> Generator[Moment, None, int]:
+        at, word = self.world.clock(), "true" if proved else "false"
+        self.append(
+            f'{job.head},"event":"finished","at":{int(at)},"attempt":{job.todo.attempt},"code":{code},'
+            f'"data":{{"proved":{word}}}}}'
+        )
+        yield Moment(self.name, "finished", job.key, job.todo.attempt)
+        segment.say(f"| what {job.todo.step.id} said\n| its last line")
+        segment.say(f"@finished {job.key} {at} {code} {word}")
+        return code

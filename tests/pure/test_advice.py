@@ -1,0 +1,166 @@
+"""What an operator is told: states, next commands, errors, secrets, quoting; and what status says as JSON."""
+
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import migrations
+from rollout import errors
+from rollout.advice import leaves, next_command
+from rollout.errors import StormliftError
+from rollout.facts import LockFacts
+from rollout.model import Phase
+from rollout.quote import shell
+from rollout.secret import MASK, Mask, Secret
+from rollout.status import reachable, status, status_rows
+from tests.pure.boxes import box, broken_mistral, by_name, deployment, mistral, settled_at, yum_box
+
+# What a failure leaves, and what to type next.
+
+
+def test_every_phase_says_what_state_a_failure_leaves() -> None:
+    said = {phase: leaves(phase) for phase in Phase}
+    assert all(said.values())
+    for phase in (Phase.STOP, Phase.PACKAGES, Phase.MISTRAL, Phase.MIGRATIONS, Phase.CONFIG):
+        assert "stopped" in said[phase]
+    assert "nothing was changed" in said[Phase.PREFLIGHT]
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_next_command_is_exact(phase: Phase) -> None:
+    said = next_command("upgrade", "pair", phase, "")
+    assert "invoke upgrade --hosts pair" in said
+    gives_up = "invoke services.start --hosts pair" in said
+    assert gives_up == (phase in (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE))
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        'sqlalchemy.exc.ProgrammingError: (psycopg2.errors.DuplicateTable) relation "event_triggers_v2" already exists',
+        '(psycopg2.ProgrammingError) relation "task_executions_v2" already exists',
+        'relation "resource_members_v2" already exists\n\n[SQL: CREATE TABLE resource_members_v2 (',
+        "Mistral's database is broken: mistral started on the new code before the database was upgraded; revision 011",
+    ],
+)
+def test_a_broken_database_is_sent_to_its_repair(log: str) -> None:
+    said = next_command("upgrade", "pair", Phase.MISTRAL, f"do x: exit code 1\n{log}")
+    assert said == "invoke mistral.recover --hosts pair, then invoke upgrade --hosts pair"
+    assert "recover" not in next_command("upgrade", "pair", Phase.PACKAGES, log)
+
+
+def test_other_known_failures_say_what_to_look_at() -> None:
+    refused = "could not connect to server: Connection refused\n\tIs the server running on that host"
+    assert "start PostgreSQL" in next_command("upgrade", "pair", Phase.MISTRAL, refused)
+    session = "a session is open on it: user mistral from 10.0.0.9 ()"
+    assert "who holds the session" in next_command("upgrade", "pair", Phase.MISTRAL, session)
+    assert "free space" in next_command("upgrade", "pair", Phase.FETCH, "write: No space left on device")
+
+
+def test_another_command_is_told_to_repeat_itself() -> None:
+    assert "invoke mistral.recover --hosts pair" in next_command("mistral.recover", "pair", Phase.STOP, "")
+    assert "services.start" not in next_command("mistral.recover", "pair", Phase.STOP, "")
+
+
+# Errors.
+
+
+def test_every_error_has_its_exit_code_and_a_sentence_of_its_own() -> None:
+    codes = {"UsageError": 2, "PlanRefused": 2, "Locked": 4, "Unreachable": 5, "StepFailed": 3, "Interrupted": 130}
+    every = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, StormliftError)]
+    for each in every:
+        assert each.__doc__
+        assert any(each.__name__ in line for line in (errors.__doc__ or "").splitlines()), each.__name__
+    assert {name: getattr(errors, name).exit_code for name in codes} == codes
+    assert {each.exit_code for each in every} == {2, 3, 4, 5, 130}
+
+
+# Secrets.
+
+secrets = st.text(min_size=1, max_size=20)
+
+
+@given(secrets)
+def test_a_secret_cannot_be_printed(value: str) -> None:
+    secret = Secret(value)
+    assert str(secret) == repr(secret) == f"{secret}" == MASK
+    assert f"{secret:>20}" == f"{MASK:>20}"
+    assert secret.reveal() == value
+
+
+@given(st.lists(secrets.filter(lambda each: each not in MASK), min_size=1, max_size=4), st.text(max_size=20))
+def test_what_the_mask_has_learned_never_comes_out(values: list[str], between: str) -> None:
+    mask = Mask()
+    for value in values:
+        mask.learn(Secret(value))
+    shown = mask(between.join(values))
+    for value in values:
+        assert value not in shown.replace(MASK, "")
+
+
+def test_the_password_of_any_url_is_masked() -> None:
+    mask = Mask()
+    assert mask("postgresql+psycopg2://mistral:s3cret@127.0.0.1/mistral") == (
+        f"postgresql+psycopg2://mistral:{MASK}@127.0.0.1/mistral"
+    )
+    assert mask("mongodb://a:b:c@h, amqp://guest:guest@h") == f"mongodb://a:{MASK}@h, amqp://guest:{MASK}@h"
+    assert mask("http://example.com:80/path") == "http://example.com:80/path"
+
+
+# Quoting.
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10), max_size=5))
+def test_what_is_quoted_is_what_a_shell_reads(words: list[str]) -> None:
+    assert shlex.split(shell(words)) == words
+
+
+# Status.
+
+
+def test_the_json_of_status_has_the_keys_that_are_promised() -> None:
+    lock = LockFacts("r1", "op@console", "upgrade", 1, 3, "t")
+    host = box("a", "2.0.1", settled="2.0.1", hold="run r1", lock=lock, evidence={"keys-unscoped": 2})
+    data: dict[str, Any] = status([deployment("who", "a")], by_name(host), migrations.ALL)
+    assert data["schema"] == "stormlift.status/1"
+    (row,) = data["hosts"]
+    promised = "name deployment distro package_manager installed settled services pending run lock hold"
+    assert set(promised.split()) <= set(row)
+    assert (row["name"], row["deployment"], row["distro"], row["package_manager"]) == ("a", "who", "xenial", "apt")
+    assert row["installed"]["st2"] == "2.0.1-8" and row["settled"] == "2.0.1"
+    assert row["services"]["st2api"] == "active" and row["pending"] == ["1.5.datastore-scope-secret"]
+    assert "op@console" in row["lock"] and row["hold"] == "run r1" and row["run"] == ""
+
+
+def test_an_open_run_is_shown_and_a_host_without_st2_too() -> None:
+    opened = replace(settled_at("2.2.1", "a", "a")[0], run="r7")
+    facts = by_name(box("a", "2.2.1", journal=(opened,)), box("db", "2.0.1", packages=(), units={}))
+    rows = status([deployment("who", "a", "db")], facts, migrations.ALL)["hosts"]
+    assert [row["run"] for row in rows] == ["r7", ""]
+    assert rows[1]["installed"] == {} and rows[1]["mistral"] is None
+
+
+def test_a_status_of_some_hosts_of_a_deployment_shows_those() -> None:
+    rows = status([deployment("who", "a", "b")], by_name(box("b", "2.0.1")), migrations.ALL)["hosts"]
+    assert [row["name"] for row in rows] == ["b"]
+
+
+def test_the_table_says_in_words_what_is_wrong() -> None:
+    torn = box("a", "2.2.1", damage="journal line 3: not JSON", hold="run r1", mistral=broken_mistral())
+    head, rows = status_rows(status([deployment("who", "a")], by_name(torn), migrations.ALL))
+    (row,) = rows
+    said = dict(zip(head, row, strict=True))
+    assert said["mistral"] == "broken, 011 of 020"
+    assert "hold: run r1" in said["remarks"] and "line 3" in said["remarks"]
+    mixed = yum_box("a", "2.2.1", installed={"st2": "2.2.1-8", "st2web": "2.0.1-3"}, mistral=mistral("2.2.1"))
+    (row,) = status_rows(status([deployment("who", "a")], by_name(mixed), migrations.ALL))[1]
+    assert dict(zip(head, row, strict=True))["set"] == "mixed"
+
+
+def test_what_can_be_reached_ends_with_the_distribution() -> None:
+    assert reachable("2.0.1", "jessie") == ("2.1.0", "2.1.1", "2.2.0", "2.2.1")
+    assert reachable("2.2.1", "jessie") == ()

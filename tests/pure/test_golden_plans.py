@@ -1,0 +1,108 @@
+"""Plans as an operator reads them, whole, one file each under tests/plans/.
+
+STORMLIFT_GOLDEN=write writes the files anew; read the difference before it is kept.
+"""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import migrations
+from rollout import preflight
+from rollout.facts import Facts
+from rollout.plan import Plan, plan
+from rollout.text import plan_text
+from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, yum_box
+
+PLANS = Path(__file__).parent.parent / "plans"
+ENTERPRISE = ("st2", "st2web", "st2chatops", "st2mistral", "bwc-enterprise")
+Story = Callable[[], tuple[dict[str, Facts], str]]
+
+
+def one_apt_box_from_1_4_0() -> tuple[dict[str, Facts], str]:
+    """All three migrations are crossed, on a system of that time."""
+    return by_name(box("apt1", "1.4.0", evidence={"keys-unscoped": 40, "keys-old-scope": 0})), "2.2.1"
+
+
+def one_yum_box_from_2_0_1() -> tuple[dict[str, Facts], str]:
+    """The common case, with the licensed package."""
+    return by_name(yum_box("yum1", "2.0.1", packages=ENTERPRISE)), "2.2.1"
+
+
+def a_pair_on_one_database() -> tuple[dict[str, Facts], str]:
+    """One host of each family, everything on both."""
+    return by_name(box("apt2", "2.0.1"), yum_box("yum2", "2.0.1")), "2.2.1"
+
+
+def a_web_host_and_a_worker() -> tuple[dict[str, Facts], str]:
+    """Hosts that carry different packages: what runs once runs on the host that is fit for it."""
+    return by_name(box("web", "2.0.1", packages=("st2web",)), box("all", "2.0.1")), "2.2.1"
+
+
+def one_apt_box_from_2_1_1() -> tuple[dict[str, Facts], str]:
+    """No step of 1.5 or 2.1, but Mistral's database moves."""
+    return by_name(box("apt1", "2.1.1")), "2.2.1"
+
+
+def a_finished_box() -> tuple[dict[str, Facts], str]:
+    """At the target, by the journal too."""
+    return by_name(box("apt1", "2.2.1", settled="2.2.1")), "2.2.1"
+
+
+def one_that_died_half_way() -> tuple[dict[str, Facts], str]:
+    """Packages are new, the journal settled the old release: the migrations are due, whatever dpkg says."""
+    half = box("apt1", "2.2.1", settled="2.0.1", hold="run r1 since 2017-04-03T03:00:00Z")
+    opened = replace(settled_at("2.0.1", "apt1", "apt1")[0], run="r1", at=9)
+    old = mistral("2.1.1", state="old", head="020", sessions=())
+    return by_name(replace(half, journal=(*half.journal, opened), mistral=old)), "2.2.1"
+
+
+def one_upgraded_by_hand() -> tuple[dict[str, Facts], str]:
+    """The same, with no run open: a question for the operator, not a plan to carry out."""
+    return by_name(box("apt1", "2.2.1", settled="2.0.1")), "2.2.1"
+
+
+def one_that_needs_a_stop() -> tuple[dict[str, Facts], str]:
+    """The 1.5 script is broken from 1.6.0 to 2.0.1, so it runs in 1.5.1."""
+    return by_name(yum_box("yum1", "1.4.0")), "2.0.1"
+
+
+STORIES: tuple[Story, ...] = (
+    one_apt_box_from_1_4_0,
+    one_yum_box_from_2_0_1,
+    a_pair_on_one_database,
+    a_web_host_and_a_worker,
+    one_apt_box_from_2_1_1,
+    a_finished_box,
+    one_that_died_half_way,
+    one_upgraded_by_hand,
+    one_that_needs_a_stop,
+)
+
+
+def planned(story: Story) -> Plan:
+    """The plan of STORY, findings included, as `invoke plan` makes it."""
+    facts, target = story()
+    who = deployment("pair" if len(facts) > 1 else next(iter(facts)), *facts)
+    findings = preflight.inspect(who.name, facts, target)
+    return Plan((plan(who, facts, target, migrations.ALL, findings),), findings)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_the_plan_reads_as_the_file_says(story: Story) -> None:
+    text = plan_text(planned(story)) + "\n"
+    file = PLANS / f"{story.__name__.replace('_', '-')}.txt"
+    if os.environ.get("STORMLIFT_GOLDEN") == "write":
+        file.write_text(text)
+    kept = file.read_text() if file.exists() else ""
+    difference = difflib.unified_diff(kept.splitlines(), text.splitlines(), file.name, "the planner now", lineterm="")
+    assert text == kept, "\n".join(difference)
+
+
+def test_every_file_of_a_plan_belongs_to_a_story() -> None:
+    stories = {story.__name__.replace("_", "-") for story in STORIES}
+    assert {file.stem for file in PLANS.glob("*.txt")} == stories

@@ -1,0 +1,212 @@
+"""The planner's decisions one by one: where a deployment is, what is pending, what is refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import migrations
+from rollout import preflight
+from rollout.errors import Downgrade, PlanRefused, UnknownRelease
+from rollout.facts import Facts
+from rollout.model import DeploymentPlan, Finding, Phase, Severity, UnitState
+from rollout.plan import Plan, baseline, plan, wanted_versions
+from rollout.text import plan_text
+from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, units, version, yum_box
+
+
+def planned(target: str, *facts: Facts) -> DeploymentPlan:
+    hosts = by_name(*facts)
+    return plan(deployment("who", *hosts), hosts, target, migrations.ALL)
+
+
+def ids(made: DeploymentPlan, phase: Phase | None = None) -> list[str]:
+    return [step.id for each in made.phases for step in each.steps if phase in (None, each.name)]
+
+
+# Where a deployment is.
+
+
+def test_the_journal_counts_not_the_package_manager() -> None:
+    assert baseline(by_name(box("a", "2.2.1", settled="2.0.1"))) == "2.0.1"
+
+
+def test_without_a_journal_the_installed_release_counts() -> None:
+    assert baseline(by_name(box("a", "2.1.1"))) == "2.1.1"
+
+
+def test_of_several_hosts_the_oldest_counts() -> None:
+    assert baseline(by_name(box("a", "2.10.0"), box("b", "2.9.3", packages=("st2web",)))) == "2.9.3"
+    assert baseline(by_name(box("a", "2.2.1", settled="2.10.0"), box("b", "2.2.1", settled="2.9.3"))) == "2.9.3"
+
+
+def test_a_host_without_a_journal_among_settled_ones_counts_with_what_is_installed() -> None:
+    assert baseline(by_name(box("a", "2.2.1", settled="2.2.1"), box("new", "2.0.1"))) == "2.0.1"
+
+
+def test_hosts_without_st2_are_refused() -> None:
+    with pytest.raises(PlanRefused, match="no package of st2"):
+        planned("2.2.1", box("a", "2.0.1", packages=()))
+
+
+def test_a_host_without_st2_beside_one_that_has_it_does_not_count() -> None:
+    assert baseline(by_name(box("a", "2.0.1"), box("db", "2.0.1", packages=()))) == "2.0.1"
+
+
+# What is refused.
+
+
+def test_an_older_target_is_refused() -> None:
+    with pytest.raises(Downgrade):
+        planned("2.0.1", box("a", "2.2.1"))
+    with pytest.raises(Downgrade):
+        planned("2.9.3", box("a", "2.10.0"))
+
+
+def test_an_unknown_target_is_refused_and_the_nearest_are_named() -> None:
+    with pytest.raises(UnknownRelease) as caught:
+        planned("2.2.2", box("a", "2.0.1"))
+    assert "2.2.1" in caught.value.hint
+
+
+@pytest.mark.parametrize("missing", ["st2", "st2mistral"])
+def test_a_stop_whose_packages_nobody_offers_stops_before_any_change(missing: str) -> None:
+    host = yum_box("a", "1.4.0")
+    without = {**host.available, missing: tuple(v for v in host.available[missing] if not v.startswith("1.5"))}
+    facts = by_name(replace(host, available=without))
+    findings = preflight.inspect("a", facts, "2.0.1")
+    try:
+        plan(deployment("a"), facts, "2.0.1", migrations.ALL, findings)
+    except PlanRefused:
+        return
+    assert any(each.severity is Severity.INHIBITOR and "1.5.1" in each.cause for each in findings)
+
+
+@pytest.mark.parametrize(("release", "target"), [("2.0.1", "2.0.1"), ("1.5.1", "2.0.1"), ("2.1.0", "3.1.0")])
+def test_what_the_data_shows_undone_is_run_by_a_release_that_can_or_refused(release: str, target: str) -> None:
+    try:
+        made = planned(target, box("a", release, evidence={"keys-unscoped": 3}, available=offered_everywhere()))
+    except PlanRefused:
+        return
+    late = [(p.hop, s) for p in made.phases for s in p.steps if s.id == "1.5.datastore-scope-secret"]
+    assert late and all(hop in step.releases for hop, step in late)
+
+
+def offered_everywhere() -> dict[str, tuple[str, ...]]:
+    releases = ("3.1.0", "3.0.1", "2.1.0", "2.0.1", "1.6.0", "1.5.1")
+    return {
+        name: tuple(version(name, each) for each in releases) for name in ("st2", "st2web", "st2chatops", "st2mistral")
+    }
+
+
+# What is planned.
+
+
+def test_one_that_died_after_its_packages_still_runs_the_migrations() -> None:
+    made = planned("2.2.1", box("a", "2.2.1", settled="2.0.1"))
+    assert ids(made, Phase.MIGRATIONS) == ["2.1.datastore-scopes", "2.1.runners"]
+    assert ids(made, Phase.SETTLE) == ["settle.record"]
+
+
+def test_keys_that_were_never_migrated_are_pending_even_at_the_target() -> None:
+    made = planned("2.2.1", box("a", "2.2.1", settled="2.2.1", evidence={"keys-unscoped": 2, "keys-old-scope": 0}))
+    assert ids(made, Phase.MIGRATIONS) == ["1.5.datastore-scope-secret"]
+    assert not planned("2.2.1", box("a", "2.2.1", evidence={"keys-unscoped": 0, "keys-old-scope": 0})).phases
+
+
+def test_a_database_behind_its_package_is_work_even_at_the_target() -> None:
+    behind = mistral("2.1.1", state="old", head="020")
+    made = planned("2.2.1", box("a", "2.2.1", settled="2.2.1", mistral=behind))
+    assert "mistral.upgrade" in ids(made)
+
+
+def test_a_deployment_without_mistral_has_no_step_of_it() -> None:
+    made = planned("2.2.1", box("a", "2.0.1", packages=("st2", "st2web")))
+    assert not [step for step in ids(made) if "mistral" in step]
+    assert made.point_of_no_return.startswith("packages.set")
+
+
+def test_mistral_is_upgraded_on_a_host_whose_database_answers() -> None:
+    dead = mistral("2.0.1", state="unreachable")
+    made = planned("2.2.1", box("a", "2.0.1", mistral=dead), box("b", "2.0.1"))
+    upgrade = next(s for p in made.phases for s in p.steps if s.id == "mistral.upgrade")
+    assert upgrade.hosts == ("b",)
+
+
+def test_what_did_not_run_before_is_not_started() -> None:
+    here = {**units("2.0.1", ("st2", "st2mistral")), "st2auth": UnitState("inactive", "disabled")}
+    made = planned("2.2.1", box("a", "2.0.1", units=here))
+    start = next(s for p in made.phases for s in p.steps if s.id == "start.units")
+    assert "st2api" in start.argv and "st2auth" not in start.argv
+    stop = next(s for p in made.phases for s in p.steps if s.id == "stop.units")
+    assert "st2auth" in stop.argv
+
+
+def test_a_box_that_was_down_starts_what_is_enabled() -> None:
+    down = UnitState("inactive", "enabled")
+    made = planned("2.2.1", box("a", "2.0.1", units=units("2.0.1", ("st2",), down)))
+    assert "before-stop.feeders" not in ids(made)
+    assert "st2api" in next(s for p in made.phases for s in p.steps if s.id == "start.units").argv
+
+
+def test_the_exact_revision_of_each_package_is_asked_for() -> None:
+    host = box("a", "2.0.1", available={"st2": ("2.2.1-10", "2.2.1-9", "2.2.0-7"), "st2web": ("1:2.2.1-3",)})
+    assert wanted_versions(host, "2.2.1") == {"st2": "2.2.1-10", "st2web": "1:2.2.1-3"}
+    there = box("a", "2.2.1", packages=("st2",), available={"st2": ("2.2.1-99",)})
+    assert wanted_versions(there, "2.2.1") == {"st2": "2.2.1-8"}
+
+
+def test_the_plan_says_what_becomes_of_old_executions() -> None:
+    text = "\n".join(planned("2.2.1", box("a", "2.0.1")).notes)
+    assert "mistral execution-list" in text and "20 old records" in text and "2 of them unfinished" in text
+    assert planned("2.1.1", box("a", "2.0.1")).notes == ()
+
+
+def test_a_stop_on_the_way_says_why_it_is_made() -> None:
+    text = plan_text(Plan((planned("2.0.1", yum_box("a", "1.4.0")),)))
+    assert "2.0.1 has no working copy of 1.5.datastore-scope-secret" in text
+
+
+def test_every_step_says_what_it_does_and_has_a_time_limit() -> None:
+    for target, facts in (("2.2.1", box("a", "1.4.0")), ("2.0.1", yum_box("a", "1.4.0"))):
+        for each in planned(target, facts).phases:
+            for step in each.steps:
+                assert step.title and step.argv and 0 < step.timeout <= 7200 and step.phase is each.name
+
+
+# The plan as JSON.
+
+
+def test_the_json_of_a_plan_has_the_keys_that_are_promised() -> None:
+    finding = Finding("disk-short", Severity.WARNING, "a", "cause", "remedy")
+    made = replace(planned("2.2.1", box("a", "2.0.1")), findings=(finding,))
+    data: dict[str, Any] = Plan((made,), (finding,)).to_json()
+    assert {"schema", "hash", "deployments", "findings"} <= set(data)
+    assert data["schema"] == "stormlift.plan/1" and len(data["hash"]) == 64
+    assert data["findings"] == [
+        {"key": "disk-short", "severity": "warning", "host": "a", "cause": "cause", "remedy": "remedy"}
+    ]
+    for phase in data["deployments"][0]["phases"]:
+        for step in phase["steps"]:
+            assert {"id", "hosts", "argv", "scope", "repeat"} <= set(step)
+            assert step["scope"] in ("host", "deployment") and step["repeat"] in ("safe", "probe", "ask")
+
+
+def test_the_json_of_a_deployment_says_from_and_to() -> None:
+    data: dict[str, Any] = Plan((planned("2.2.1", box("a", "2.0.1")),)).to_json()
+    first = data["deployments"][0]
+    assert {"name", "hosts", "from", "to", "phases"} <= set(first)
+    assert (first["name"], first["hosts"], first["from"], first["to"]) == ("who", ["a"], "2.0.1", "2.2.1")
+
+
+def test_the_hash_is_of_everything_that_would_be_done() -> None:
+    one = Plan((planned("2.2.1", box("a", "2.0.1")),))
+    other = box("a", "2.0.1", available={"st2": ("2.2.1-9",)})
+    assert one.hash == Plan((planned("2.2.1", box("a", "2.0.1")),)).hash
+    assert one.hash != Plan((planned("2.2.1", other),)).hash
+    assert one.hash != Plan((planned("2.2.0", box("a", "2.0.1")),)).hash
+
+
+def test_the_journal_of_another_command_says_nothing_about_the_release() -> None:
+    stopped = replace(settled_at("2.2.1", "a", "a")[0], data={"command": "services.stop"})
+    assert baseline(by_name(box("a", "2.0.1", journal=(stopped,)))) == "2.0.1"

@@ -1,0 +1,200 @@
+"""The commands beside upgrade: Mistral's repair and upgrade, services stopped, started, restarted, reloaded."""
+
+from dataclasses import replace
+
+import pytest
+
+from rollout import repairs
+from rollout.catalogue import MISTRAL_UNITS
+from rollout.errors import PlanRefused
+from rollout.facts import Facts
+from rollout.journal import Record
+from rollout.model import DeploymentPlan, Repeat, Step, UnitState
+from tests.pure.boxes import box, broken_mistral, by_name, deployment, mistral, settled_at, units
+
+
+def hosts(*facts: Facts) -> dict[str, Facts]:
+    return by_name(*facts)
+
+
+def steps(plan: DeploymentPlan) -> dict[str, Step]:
+    return {step.id: step for phase in plan.phases for step in phase.steps}
+
+
+def recovered(*facts: Facts, drop_rows: bool = False) -> DeploymentPlan:
+    return repairs.recover(deployment("pair", *by_name(*facts)), hosts(*facts), drop_rows)
+
+
+def opened(*steps_begun: str) -> tuple[Record, ...]:
+    """A journal with an upgrade open that has begun STEPS_BEGUN."""
+    first = replace(
+        settled_at("2.2.1", "a", "pair")[0],
+        data={"command": "upgrade", "before": {"units": {"st2api": {"active": "active", "enabled": "disabled"}}}},
+    )
+    return (first, *(Record(1, "r0", "started", step=f"2.2.1:{each}", host="a", attempt=1) for each in steps_begun))
+
+
+BROKEN = box("a", "2.2.1", mistral=broken_mistral())
+SECOND = box("b", "2.2.1", mistral=broken_mistral())
+
+
+# mistral.recover
+
+
+def test_a_broken_database_is_stopped_dumped_dropped_upgraded_and_started_in_this_order() -> None:
+    assert list(steps(recovered(BROKEN, SECOND))) == [
+        "stop.mistral",
+        "stop.mistral-leftovers",
+        "stop.mistral-hold",
+        "stop.mistral-quiet",
+        "backup.mistral",
+        "mistral.quiet",
+        "mistral.drop",
+        "mistral.ready",
+        "mistral.upgrade",
+        "mistral.populate",
+        "start.release",
+        "start.units",
+        "verify.units",
+        "verify.mistral",
+    ]
+
+
+def test_the_three_services_stop_on_every_host_and_the_database_is_repaired_once() -> None:
+    made = steps(recovered(BROKEN, SECOND))
+    for name in ("stop.mistral", "stop.mistral-hold", "stop.mistral-quiet", "mistral.quiet", "start.release"):
+        assert made[name].hosts == ("a", "b"), name
+    for name in ("backup.mistral", "mistral.drop", "mistral.upgrade", "mistral.populate", "verify.mistral"):
+        assert made[name].hosts == ("a",), name
+    assert set(MISTRAL_UNITS) <= set(made["stop.mistral"].argv)
+    assert made["mistral.drop"].repeat is Repeat.PROBE and made["mistral.drop"].postcondition
+
+
+def test_st2_itself_is_left_alone() -> None:
+    made = steps(recovered(BROKEN))
+    assert not [word for word in made["stop.mistral"].argv + made["start.units"].argv if word.startswith("st2")]
+
+
+def test_mistral_is_started_although_it_was_found_down() -> None:
+    down = units("2.2.1", ("st2mistral",), UnitState("failed", "enabled"))
+    made = steps(recovered(replace(BROKEN, units=down)))
+    assert set(MISTRAL_UNITS) & set(made["start.units"].argv)
+
+
+def test_a_hold_of_an_open_upgrade_stays() -> None:
+    held = replace(BROKEN, journal=opened("packages.set"), hold="run r0")
+    plan = recovered(held)
+    assert not {"start.release", "start.units", "verify.units"} & set(steps(plan))
+    assert any("r0" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("state", "hint"),
+    [
+        ("old", "mistral.upgrade"),
+        ("empty", "mistral.upgrade"),
+        ("upgraded", "nothing needs repair"),
+        ("recreated", "gone"),
+        ("damaged", "backup"),
+        ("unmanaged", "backup"),
+        ("unknown-revision", "backup"),
+        ("unreachable", "PostgreSQL"),
+    ],
+)
+def test_any_other_state_is_refused_with_what_it_is(state: str, hint: str) -> None:
+    facts = box("a", "2.2.1", mistral=mistral("2.2.1", state=state, sentence=f"it is {state}"))
+    with pytest.raises(PlanRefused) as caught:
+        recovered(facts)
+    assert f"it is {state}" in caught.value.message and hint in caught.value.hint
+
+
+def test_rows_are_dropped_only_when_it_is_said() -> None:
+    rows = {"action_executions_v2": 3, "event_triggers_v2": 0, "executions_v2": 20}
+    filled = box("a", "2.2.1", mistral=broken_mistral(rows=rows))
+    with pytest.raises(PlanRefused) as caught:
+        recovered(filled)
+    assert "action_executions_v2 (3)" in caught.value.message and "--drop-rows" in caught.value.hint
+    assert "executions_v2 (20)" not in caught.value.message.replace("action_executions_v2", "")
+    assert "--drop-rows" in steps(recovered(filled, drop_rows=True))["mistral.drop"].argv
+    assert "--drop-rows" not in steps(recovered(BROKEN))["mistral.drop"].argv
+
+
+def test_a_deployment_without_mistral_is_refused() -> None:
+    with pytest.raises(PlanRefused, match="no host of it carries st2mistral"):
+        recovered(box("a", "2.2.1", packages=("st2",)))
+
+
+# mistral.upgrade
+
+
+def upgraded(*facts: Facts) -> DeploymentPlan:
+    return repairs.upgrade_mistral(deployment("pair", *by_name(*facts)), hosts(*facts))
+
+
+def test_an_old_database_is_upgraded_while_mistral_is_down_everywhere() -> None:
+    old = mistral("2.1.1", state="old", head="020")
+    made = steps(upgraded(box("a", "2.2.1", mistral=old), box("b", "2.2.1", mistral=old)))
+    order = list(made)
+    assert order.index("stop.mistral-quiet") < order.index("backup.mistral") < order.index("mistral.upgrade")
+    assert order.index("mistral.populate") < order.index("start.units")
+    assert made["stop.mistral-hold"].hosts == ("a", "b") and made["mistral.upgrade"].hosts == ("a",)
+
+
+def test_a_database_at_its_head_needs_nothing() -> None:
+    assert upgraded(box("a", "2.2.1")).empty
+
+
+def test_a_broken_database_is_sent_to_recover() -> None:
+    with pytest.raises(PlanRefused) as caught:
+        upgraded(BROKEN)
+    assert "invoke mistral.recover --hosts pair" in caught.value.hint
+
+
+# services.*
+
+
+def test_stopping_stops_all_and_proves_it_without_a_hold() -> None:
+    made = steps(repairs.stop_services(deployment("a"), hosts(box("a", "2.0.1"))))
+    assert list(made) == ["stop.units", "stop.leftovers", "stop.proved"]
+    assert {"st2api", "mistral", "mistral-api", "mistral-server", "st2chatops"} <= set(made["stop.units"].argv)
+
+
+def test_starting_releases_a_hold_and_starts_what_is_enabled() -> None:
+    here = {"st2api": UnitState("inactive", "enabled"), "st2auth": UnitState("inactive", "disabled")}
+    plan = repairs.start_services(deployment("a"), hosts(box("a", "2.0.1", units=here)))
+    assert list(steps(plan)) == ["start.release", "start.units"] and plan.abandons == ""
+    assert steps(plan)["start.units"].argv == ("systemctl", "start", "st2api")
+
+
+def test_starting_gives_up_an_upgrade_that_has_not_touched_packages_and_starts_what_it_stopped() -> None:
+    here = {"st2api": UnitState("inactive", "disabled"), "st2auth": UnitState("inactive", "enabled")}
+    host = box("a", "2.0.1", journal=opened("stop.units"), units=here)
+    plan = repairs.start_services(deployment("a"), hosts(host))
+    assert plan.abandons == "r0"
+    assert steps(plan)["start.units"].argv == ("systemctl", "start", "st2api")
+
+
+def test_starting_is_refused_once_packages_are_begun() -> None:
+    host = box("a", "2.2.1", journal=opened("packages.set"))
+    with pytest.raises(PlanRefused) as caught:
+        repairs.start_services(deployment("a"), hosts(host))
+    assert "r0" in caught.value.message and "invoke upgrade --hosts a" in caught.value.hint
+
+
+def test_a_restart_stops_proves_and_starts_what_ran() -> None:
+    here = {"st2api": UnitState("active", "enabled"), "st2auth": UnitState("inactive", "enabled")}
+    made = steps(repairs.restart_services(deployment("a"), hosts(box("a", "2.0.1", units=here))))
+    assert list(made) == ["stop.units", "stop.leftovers", "stop.proved", "start.release", "start.units"]
+    assert made["start.units"].argv == ("systemctl", "start", "st2api")
+
+
+def test_a_reload_registers_all_and_fails_loudly() -> None:
+    made = steps(repairs.reload_services(deployment("pair", "a", "b"), hosts(box("a", "2.0.1"), box("b", "2.0.1"))))
+    assert made["config.register-all"].argv[-2:] == ("--register-all", "--register-fail-on-failure")
+    assert made["config.register-all"].hosts == ("a",)
+
+
+@pytest.mark.parametrize("plan_of", [repairs.stop_services, repairs.start_services, repairs.restart_services])
+def test_a_host_without_units_needs_no_unit_step(plan_of: repairs.Planner) -> None:
+    plan = plan_of(deployment("web"), hosts(box("web", "2.0.1", packages=("st2web",))))
+    assert not {"stop.units", "start.units"} & set(steps(plan))
