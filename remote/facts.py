@@ -96,6 +96,7 @@ def read(name: str, text: str) -> Facts:
         free_kib=read_disk(said.get("disk", "")),
         clock=int(said.get("clock", "").strip() or 0),
         machine=said.get("machine", "").strip(),
+        tools=_lines(said.get("managers", "")),
     )
 
 
@@ -196,6 +197,7 @@ def read_lock(text: str) -> LockFacts | None:
             token=lines[1],
             plan=str(holder.get("plan", "")),
             pid=int(holder.get("pid", 0)),
+            boot=str(holder.get("boot", "")),
         )
     except (ValueError, KeyError, TypeError):
         return LockFacts(

@@ -78,6 +78,7 @@ class RemoteHost:
     def _ask(self, *words: str) -> str:
         code, text = self._call(program.call(*words))
         if code != 0:
+            text = self._mask(text)
             raise StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
         return text
 
@@ -137,7 +138,7 @@ class RemoteHost:
             at = stream.offset
             try:
                 self._connect_again(jobs)
-                channel = self._start(program.submission(run, segment, stream.offset, request))
+                channel = self._start(program.submission(run, segment, 0 if stream.foreign else stream.offset, request))
                 yield from self._follow(channel, stream)
             except shell.Broken:
                 self._drop()
@@ -241,7 +242,7 @@ class RemoteHost:
         try:
             channel = self._start(script)
             channel.shutdown_write()
-            text = self._mask(readable("\n".join(shell.lines(channel))))
+            text = readable("\n".join(shell.lines(channel)))
             code = channel.recv_exit_status()
         except shell.Broken as error:
             self._drop()

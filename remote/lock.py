@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from paramiko import Channel
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -41,7 +42,8 @@ class DeploymentLock:
         self._notice = notice
         self._over = threading.Event()
         self._taken: list[RemoteHost] = []
-        self._beating: threading.Thread | None = None
+        self._waited_for = ""
+        self._beating: list[threading.Thread] = []
 
     def __enter__(self) -> "DeploymentLock":
         """Take the lock on every host, or on none. Raises Locked."""
@@ -52,15 +54,17 @@ class DeploymentLock:
         except BaseException:
             self._give_back()
             raise
-        self._beating = threading.Thread(target=self._beat, name=f"lock of {self._deployment}", daemon=True)
-        self._beating.start()
+        # A thread a host: one that does not answer must not make the lock on the others look dead.
+        self._beating = [threading.Thread(target=self._beat, args=(host,), daemon=True) for host in self._hosts]
+        for thread in self._beating:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._over.set()
-        if self._beating is not None:
-            self._beating.join(BEAT_S)
+        for thread in self._beating:
+            thread.join(BEAT_S)
         self._give_back()
 
     def _give_back(self) -> None:
@@ -78,49 +82,62 @@ class DeploymentLock:
                 "plan": self._plan,
                 "fence": self.fence,
                 "pid": os.getpid(),
+                "boot": boot_id(),
             }
         )
 
     def _take(self, host: RemoteHost) -> None:
         waiting = Retrying(
-            retry=retry_if_result(lambda taken: not taken), wait=wait_fixed(1), stop=stop_after_delay(DEAD_S * 3)
+            retry=retry_if_result(lambda taken: not taken),
+            wait=wait_fixed(1),
+            stop=stop_after_delay(DEAD_S * 2),
+            retry_error_callback=self._gave_up,
         )
         waiting(self._try, host)
+
+    def _gave_up(self, _: object) -> bool:
+        raise Locked(
+            f"{self._deployment}: its lock did not come free; {self._waited_for}",
+            f"look: invoke locks.show --hosts {self._deployment}",
+        )
 
     def _try(self, host: RemoteHost) -> bool:
         lock = read_lock(host.probe("lock-show"))
         what, value = decide(self._deployment, lock, self._me, holder_runs_here(lock, self._me))
         if what == "wait":
-            self._notice(f"{host.name}: waiting for the lock: {value}")
+            self._waited_for = f"{host.name}: waiting for the lock: {value}"
+            self._notice(self._waited_for)
             return False
         said = host.lock(self.fence, secrets.token_hex(8), self._holder(), value)
         if said.startswith("fence "):
             raise Locked(f"{host.name}: another run was here since the facts were read", "the same command again")
         return not said
 
-    def _beat(self) -> None:
-        channels: dict[str, Channel] = {}
+    def _beat(self, host: RemoteHost) -> None:
+        channel: Channel | None = None
         while not self._over.wait(BEAT_S):
-            for host in self._hosts:
-                self._one_beat(host, channels)
-        for channel in channels.values():
+            try:
+                channel = channel or host.sign_of_life()
+                channel.sendall(b"\n")
+                if channel.recv_ready() and b"lost" in channel.recv(4096):
+                    self.lost.set()
+            except (StormliftError, Broken, OSError, EOFError):
+                channel = None  # the link is gone; the next beat makes a new one
+        if channel is not None:
             channel.close()
 
-    def _one_beat(self, host: RemoteHost, channels: dict[str, Channel]) -> None:
-        try:
-            if host.name not in channels:
-                channels[host.name] = host.sign_of_life()
-            channel = channels[host.name]
-            channel.sendall(b"\n")
-            if channel.recv_ready() and b"lost" in channel.recv(4096):
-                self.lost.set()
-        except (StormliftError, Broken, OSError, EOFError):
-            channels.pop(host.name, None)  # the link is gone; the next beat makes a new one
+
+def boot_id() -> str:
+    """What tells this boot of this machine from any other; "" where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def holder_runs_here(lock: LockFacts | None, me: Me) -> bool | None:
     """Whether the process that holds LOCK runs on this machine; None when it is another machine's."""
-    if lock is None or not lock.pid or lock.by != me.by:
+    if lock is None or not lock.pid or lock.by != me.by or lock.boot != boot_id():
         return None
     try:
         os.kill(lock.pid, 0)

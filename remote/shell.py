@@ -80,8 +80,8 @@ def lines(channel: Channel) -> Iterator[str]:
         rest = rest[:_MAX_LINE]
     if rest:
         yield rest.decode("utf-8", "surrogateescape")
-    if not channel.exit_status_ready() and (channel.transport is None or not channel.transport.is_active()):
-        raise Broken("the connection was lost")
+    if channel.recv_exit_status() == -1:
+        raise Broken("the connection ended without an exit code")
 
 
 def wrong_password(host: Host) -> Unreachable:

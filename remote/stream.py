@@ -46,6 +46,8 @@ class Stream:
     def _before(self, line: str) -> None:
         if line in ("@follow own", "@follow busy"):
             self._begun = True
+            if self.foreign or line.endswith("busy"):
+                self.offset = 0  # another segment's events are counted from its own start
             self.foreign = line.endswith("busy")
         else:
             self.noise.append(self.mask(readable(line)))

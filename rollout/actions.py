@@ -98,6 +98,7 @@ def stop(facts: Hosts, run_hold: bool = True) -> tuple[Step, ...]:
         "hold: nothing of st2 can start",
         Phase.STOP,
         ("stormlift-host", "hold", *catalogue.all_units()),
+        postcondition=("stormlift-host", "held", *catalogue.all_units()),
         why="a package script, a reboot or puppet must not start Mistral before its database is upgraded",
         source="StackStorm upgrade page 2.2.1, warning of step 3; StackStorm/st2-packages issue 421",
     )
@@ -109,8 +110,9 @@ def stop(facts: Hosts, run_hold: bool = True) -> tuple[Step, ...]:
         kind=Kind.CHECK,
         why="the rest relies on it",
     )
-    held = (*everywhere(hold), *everywhere(quiet)) if run_hold else everywhere(quiet)
-    return (*per_host(facts, units), *everywhere(leftovers), *held)
+    # The hold comes first: it does not stop what runs, and a reboot in the middle of the stop brings nothing back.
+    first = everywhere(hold) if run_hold else ()
+    return (*first, *per_host(facts, units), *everywhere(leftovers), *everywhere(quiet))
 
 
 def backup(facts: Hosts) -> tuple[Step, ...]:
@@ -181,7 +183,16 @@ def install(facts: Hosts, versions: Mapping[str, Mapping[str, str]], held: bool 
         why="package scripts restart services: %postun of the rpms, debs from 2.3.2 on",
         source="StackStorm/st2-packages rpmspec/helpers.spec; commit 9bfbbe8",
     )
-    return (*per_host(facts, make), *(per_host(facts, lambda _: quiet) if held else ()))
+    free = Step(
+        "packages.free",
+        "the package manager is free",
+        Phase.PACKAGES,
+        ("stormlift-host", "package-manager-free"),
+        kind=Kind.CHECK,
+        why="unattended upgrades hold the lock of dpkg, and apt before 1.9.11 does not wait for it",
+    )
+    frees = per_host(facts, lambda host: free if versions[host.host] and host.manager == "apt" else None)
+    return (*frees, *per_host(facts, make), *(per_host(facts, lambda _: quiet) if held else ()))
 
 
 def installed(wanted: Mapping[str, str]) -> tuple[str, ...]:
@@ -216,7 +227,7 @@ def mistral(facts: Hosts) -> tuple[Step, ...]:
         "mistral.upgrade",
         "upgrade Mistral's database to head",
         Phase.MISTRAL,
-        ("env", "PGOPTIONS=-c lock_timeout=30s", *_DB_MANAGE, "upgrade", "head"),
+        ("env", f"PGOPTIONS=-c {_patience(facts)}", *_DB_MANAGE, "upgrade", "head"),
         scope=Scope.DEPLOYMENT,
         needs="st2mistral",
         postcondition=("stormlift-host", "mistral", "at-head"),
@@ -240,6 +251,12 @@ def mistral(facts: Hosts) -> tuple[Step, ...]:
         *per_host(facts, lambda _: quiet),
         *(once(facts, "st2mistral", s) for s in (ready, upgrade, populate)),
     )
+
+
+def _patience(facts: Hosts) -> str:
+    """What keeps `upgrade head` from waiting for ever; lock_timeout came with PostgreSQL 9.3, el7 brings 9.2."""
+    state = facts[mistral_host(facts)].mistral
+    return "statement_timeout=3600s" if state and 0 < state.server < 90300 else "lock_timeout=30s"
 
 
 def config(facts: Hosts) -> tuple[Step, ...]:
@@ -327,7 +344,7 @@ def verify(
     if any("st2api" in wanted_units(before[name]) for name in facts):
         local = Step(
             "verify.core-local",
-            "core.local succeeds",
+            "core.local succeeds, where root's st2 has credentials",
             Phase.VERIFY,
             ("stormlift-host", "core-local"),
             kind=Kind.CHECK,

@@ -11,12 +11,17 @@ from typing import Any, Protocol
 
 from rollout import journal
 from rollout.codec import canonical, digest
-from rollout.errors import Interrupted, StepFailed, StormliftError, Undecided
+from rollout.errors import Interrupted, Locked, StepFailed, StormliftError, Undecided
 from rollout.events import Event, Sink
 from rollout.journal import Record, Todo
 from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Scope, Step
 
 PLAN_FILE = "plan.json"
+_PHASES = tuple(Phase)
+RELIED_ON_BY = {
+    Phase.STOP: _PHASES[_PHASES.index(Phase.STOP) + 1 : _PHASES.index(Phase.START)],
+    Phase.START: _PHASES[_PHASES.index(Phase.START) + 1 :],
+}
 INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
 
 
@@ -74,9 +79,11 @@ class Run:
     tool: str
     fence: int = 0
     stopping: Callable[[], bool] = lambda: False
+    lost: Callable[[], bool] = lambda: False
     journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
+    state_again: bool = False
     at: Phase | None = None
 
     @property
@@ -128,16 +135,17 @@ class Run:
             }
             link.keep(self.id, PLAN_FILE, canonical(self.plan))
             link.record([self._line("opened", host=name, digest=digest(self.plan), data=data)])
+        if self.plan.abandons:
+            # First of all: from here on the other run's stop and hold are not to be relied on.
+            self._everywhere([self._line("abandoned", run=self.plan.abandons, data={"for": self.id})])
 
     def _close(self) -> None:
-        lines = [self._line("closed", data={"outcome": "done"})]
-        if self.plan.abandons:
-            lines.append(self._line("abandoned", run=self.plan.abandons, data={"for": self.id}))
-        self._everywhere(lines)
+        self._everywhere([self._line("closed", data={"outcome": "done"})])
 
     def _phase(self, phase: PhasePlan) -> None:
         if self._through(phase):
             return
+        self.state_again = self._finished(phase)
         self.at = phase.name
         self._tell("phase-started", phase=phase.name.value, data={"hop": phase.hop})
         for _ in range(INTERRUPTIONS):
@@ -152,6 +160,19 @@ class Run:
             )
 
     def _through(self, phase: PhasePlan) -> bool:
+        return self._finished(phase) and not self._stands(phase)
+
+    def _stands(self, phase: PhasePlan) -> bool:
+        """True when PHASE brought about a state that open phases of its hop rely on.
+
+        Somebody may have undone it since (a reboot, a colleague), so a run that is taken up brings it about again.
+        """
+        if phase.name not in RELIED_ON_BY:
+            return False
+        relying = RELIED_ON_BY[phase.name]
+        return any(p.hop == phase.hop and p.name in relying and not self._finished(p) for p in self.plan.phases)
+
+    def _finished(self, phase: PhasePlan) -> bool:
         steps = [(step, host) for step in phase.steps for host in step.hosts]
         return all(self._status(phase, step, host).state == "done" for step, host in steps)
 
@@ -163,6 +184,11 @@ class Run:
 
     def _segment(self, phase: PhasePlan, steps: tuple[Step, ...]) -> bool:
         """Run STEPS on their hosts, all at once; False when one was interrupted and the phase is to be taken again."""
+        if self.lost():
+            raise Locked(
+                f"{self.plan.name}: another controller took over run {self.id}",
+                "look: invoke status, invoke locks.show",
+            )
         if self.stopping():
             raise Interrupted("stopped as asked; the step that ran was finished", "the same command goes on from here")
         work = {host: jobs for host in hosts_of(steps) if (jobs := self._jobs(phase, steps, host))}
@@ -185,7 +211,7 @@ class Run:
         return tuple(Job(todo, key := key_of(phase, step), self._head(step, key, host)) for step, todo in todos if todo)
 
     def _done(self, phase: PhasePlan, step: Step, host: str) -> bool:
-        if step.kind is Kind.CHECK:
+        if step.kind is Kind.CHECK or self.state_again:
             return (key_of(phase, step), host) in self.passed
         return self._status(phase, step, host).state == "done"
 
@@ -193,6 +219,8 @@ class Run:
         key = key_of(phase, step)
         known = self._known(step, host)
         todo = journal.decide(key, step, self.id, known)
+        if todo is None and self.state_again:
+            return Todo(step, journal.status(known, self.id, key).attempts + 1)
         if not isinstance(todo, str):
             return todo
         answer = self.answers.get(step.id)
@@ -255,6 +283,7 @@ class Run:
             75: "it ran, but did not take hold in time",
             76: "it ran, but its postcondition does not hold",
             124: f"it ran out of its {step.timeout} s",
+            73: "the host's journal cannot be written (is the disk full?)",
             77: "another controller took over",
         }
         said = reasons.get(told.code, f"exit code {told.code}")
@@ -264,7 +293,7 @@ class Run:
         """Put the deployment's records onto every host of it."""
         if all(step.scope is Scope.HOST for step in steps):
             return
-        shared = journal.merged(self.journals)
+        shared = [record for record in journal.merged(self.journals) if record.run == self.id]
         for name, link in self.links.items():
             have = {(r.run, r.event, r.step, r.attempt) for r in self.journals[name]}
             missing = [canonical(r) for r in shared if (r.run, r.event, r.step, r.attempt) not in have]

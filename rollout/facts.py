@@ -43,6 +43,7 @@ class MistralFacts:
     sessions: tuple[Session, ...] = ()
     identity: str = ""
     size: int = 0
+    server: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class LockFacts:
     token: str = ""
     plan: str = ""
     pid: int = 0
+    boot: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Facts:
     free_kib: dict[str, int] = field(default_factory=dict)
     clock: int = 0
     machine: str = ""
+    tools: tuple[str, ...] = ()
 
     @property
     def release(self) -> str:

@@ -12,6 +12,7 @@ from rollout.codec import Malformed, decode
 from rollout.model import Kind, Repeat, Scope, Step
 
 VERSION = 1
+TORN = " #torn"  # what a host appends to a line that was cut off, before it writes the next
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def parse(text: str) -> tuple[Record, ...]:
     lines = text.split("\n")
     records = []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if not line.strip() or line.endswith(TORN):
             continue
         try:
             records.append(_record(line, number))

@@ -36,7 +36,7 @@ def commands(manager: str, versions: Mapping[str, str]) -> Commands:
     """The commands of MANAGER ("apt" or "yum") for a set of package versions."""
     if manager == "apt":
         names = tuple(f"{name}={version}" for name, version in sorted(versions.items()))
-        install = (*_APT, *_KEEP_CONF, "install", "--only-upgrade", *names)
+        install = (*_APT, *_KEEP_CONF, "install", "--only-upgrade", "--no-remove", *names)
         return Commands(
             # Without Error-Mode an unreachable repository is a warning and exit 0.
             refresh=(*_APT, "-o", "APT::Update::Error-Mode=any", "update"),

@@ -71,6 +71,7 @@ def plan(
     target: str,
     migrations: Iterable[Migration],
     findings: tuple[Finding, ...] = (),
+    known_until: str = "",
 ) -> DeploymentPlan:
     """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included.
 
@@ -80,6 +81,11 @@ def plan(
     known = tuple(migrations)
     catalogue.release(target)
     origin = baseline(facts)
+    if known_until and order(target) > order(known_until) and order(target) > order(origin):
+        raise PlanRefused(
+            f"what {target} asks is not known to this stormlift, which knows the releases up to {known_until}",
+            f"--to {known_until}",
+        )
     hops = path.find(origin, target, known)
     late = pending(known, facts, origin)
     behind = _mistral_behind(facts)
@@ -203,6 +209,8 @@ def _no_return(phases: tuple[PhasePlan, ...]) -> str:
             "mistral.upgrade. Before it: put the old package versions back and start. After it: only the dump of the "
             "backup phase goes back, and what Mistral stored since is lost"
         )
+    if any(phase.name is Phase.MIGRATIONS for phase in phases):
+        return "the first step of migrations: the datastore is rewritten, and no dump of MongoDB is made here"
     if "packages.set" in ids:
         return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"
     return ""

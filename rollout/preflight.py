@@ -1,10 +1,10 @@
 """What must be settled before any change: facts in, findings out. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rollout import catalogue
 from rollout.facts import Facts, mistral_host
-from rollout.journal import disagreement, open_run, settled
+from rollout.journal import Record, disagreement, open_run, settled
 from rollout.model import Finding, Severity
 from rollout.versions import PackageVersion, order
 
@@ -12,8 +12,9 @@ Hosts = Mapping[str, Facts]
 _NEED_KIB = {"/var": 1 << 20, "/opt": 1 << 20}  # 1 GiB each: packages twice, and a dump
 
 
-def inspect(deployment: str, facts: Hosts, target: str) -> tuple[Finding, ...]:
-    """Everything that speaks against, or should be known before, taking DEPLOYMENT to TARGET."""
+def inspect(deployment: str, facts: Hosts, target: str, stops: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """Everything that speaks against, or should be known before, taking DEPLOYMENT to TARGET by way of STOPS."""
+    of_every_stop = (_identity, _candidates)
     checks: tuple[Callable[[str, Hosts, str], Iterator[Finding]], ...] = (
         _identity,
         _packages,
@@ -21,10 +22,17 @@ def inspect(deployment: str, facts: Hosts, target: str) -> tuple[Finding, ...]:
         _versions,
         _journal,
         _mistral,
+        _tools,
         _databases,
         _disk,
     )
-    return tuple(finding for check in checks for finding in check(deployment, facts, target))
+    found = (
+        finding
+        for check in checks
+        for stop in ((*stops, target) if check in of_every_stop else (target,))
+        for finding in check(deployment, facts, stop)
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def shared_databases(deployments: Mapping[str, Hosts]) -> tuple[Finding, ...]:
@@ -143,22 +151,42 @@ def _journal(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     for name, each in facts.items():
         if each.damage:
             yield _stop("journal-damaged", name, each.damage, "look at /var/lib/stormlift/journal on the host")
-        at = settled(each.journal)
-        if at and each.release and each.release != at and open_run(each.journal) is None:
+        at, last = settled(each.journal), _last_settled(each.journal)
+        by_hand = at and each.release and each.release != at and open_run(each.journal) is None
+        if by_hand and not (last and last.data.get("baseline")):
             yield _stop(
                 "upgraded-by-hand",
                 name,
                 f"{each.release} is installed, the journal settled {at}, and no run is open",
-                f"settle it: invoke migrations.baseline --hosts {deployment} --release {at}, or --release "
-                f"{each.release} when its migrations were run by hand",
+                f"say which release's migrations were run last: invoke migrations.baseline --hosts {deployment} --release {at} "
+                f"(or {each.release})",
             )
         if each.hold and open_run(each.journal) is None:
+            cure = next(
+                (c for c in ("mistral.recover", "mistral.upgrade") if open_run(each.journal, c)), "services.start"
+            )
             yield _stop(
                 "held",
                 name,
                 f"st2 is held from starting ({each.hold}), and no upgrade is open",
-                f"release it: invoke services.start --hosts {deployment}",
+                f"go on with what holds it: invoke {cure} --hosts {deployment}",
             )
+
+
+def _last_settled(records: Iterable[Record]) -> Record | None:
+    return next((record for record in reversed(tuple(records)) if record.event == "settled"), None)
+
+
+def _tools(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    name = mistral_host(facts)
+    missing = [tool for tool in ("pg_dump", "pg_restore") if name and tool not in facts[name].tools]
+    if missing:
+        yield _stop(
+            "dump-tools-missing",
+            name,
+            f"{' and '.join(missing)} would be needed to dump Mistral's database",
+            "install the PostgreSQL client of the server's version there",
+        )
 
 
 def _mistral(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
@@ -205,7 +233,9 @@ def _databases(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
 
 def _disk(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     for name, each in facts.items():
-        for place, need in _NEED_KIB.items():
+        dump = each.mistral.size >> 10 if each.mistral else 0
+        for place, base in _NEED_KIB.items():
+            need = base + (dump if place == "/var" else 0)
             free = each.free_kib.get(place)
             if free is not None and free < need:
                 yield _stop(

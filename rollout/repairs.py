@@ -94,12 +94,18 @@ def _stop_mistral(facts: Hosts) -> tuple[Step, ...]:
 def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> DeploymentPlan:
     """The repair of a broken Mistral database; refuses every other state, saying what it found.
 
+    A repair that was cut off is planned anew from what is there now; past its drop it is an upgrade of the database.
+
     A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
     """
     name = mistral_host(facts)
     state = facts[name].mistral if name else None
     if state is None:
         raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    cut_off = open_runs(facts, "mistral.recover")
+    if cut_off and state.state in ("old", "upgraded"):
+        finish = upgrade_mistral(deployment, facts, always=True)
+        return replace(finish, command="mistral.recover", abandons=cut_off)
     if state.state != "broken":
         hints = {
             "old": f"bring it to its head: invoke mistral.upgrade --hosts {deployment.name}",
@@ -149,7 +155,7 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
         state.sentence,
         *((f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards",) if held else ()),
     )
-    return _plan(
+    plan = _plan(
         deployment,
         facts,
         "mistral.recover",
@@ -158,17 +164,19 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
         "mistral.drop, whose tables are in the dump of the backup phase",
         before,
     )
+    return replace(plan, abandons=cut_off)
 
 
-def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
-    """Bring Mistral's database to the head of the installed package; an empty plan when it is there."""
+def upgrade_mistral(deployment: Deployment, facts: Hosts, always: bool = False) -> DeploymentPlan:
+    """Bring Mistral's database to the head of the installed package; an empty plan when it is there, unless ALWAYS."""
     name = mistral_host(facts)
     state = facts[name].mistral if name else None
     if state is None:
         raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
-    if state.state in ("upgraded", "recreated"):
+    cut_off = open_runs(facts, "mistral.upgrade")
+    if state.state in ("upgraded", "recreated") and not always and not cut_off:
         return _plan(deployment, facts, "mistral.upgrade", {})
-    if state.state not in ("old", "empty"):
+    if state.state not in ("old", "empty", "upgraded"):
         raise PlanRefused(
             f"{deployment.name}: {state.sentence}",
             f"repair it: invoke mistral.recover --hosts {deployment.name}"
@@ -183,7 +191,13 @@ def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
         Phase.MISTRAL: actions.mistral(facts),
         Phase.START: () if held else actions.start(facts, before),
     }
-    return _plan(deployment, facts, "mistral.upgrade", phases, (state.sentence,), "mistral.upgrade", before)
+    plan = _plan(deployment, facts, "mistral.upgrade", phases, (state.sentence,), "mistral.upgrade", before)
+    return replace(plan, abandons=cut_off)
+
+
+def open_runs(facts: Hosts, command: str) -> str:
+    """The run of COMMAND that is open on these hosts, or ""."""
+    return next((found.run for each in facts.values() if (found := open_run(each.journal, command))), "")
 
 
 def open_upgrade(facts: Hosts) -> Record | None:
@@ -199,17 +213,48 @@ def stop_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
 def start_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
     """Release a hold and start what an abandoned upgrade stopped, else what is enabled.
 
-    Refused when an upgrade is open that has begun with the packages: what runs then would be half new.
+    Refused when a hop of an open upgrade is between packages and start, where what runs would be half new, and when
+    mistral would start on a database that is not at its head, which breaks it.
     """
     opened = open_upgrade(facts)
-    if opened and any(":packages." in r.step for each in facts.values() for r in each.journal if r.run == opened.run):
+    if opened and half_way(opened, facts):
         raise PlanRefused(
             f"{deployment.name}: an upgrade is open ({opened.run}) and the packages are changed",
             f"go on with it: invoke upgrade --hosts {deployment.name}",
         )
+    refuse_early_mistral(deployment, facts)
     before = {name: _enabled(each, opened) for name, each in facts.items()}
-    plan = _plan(deployment, facts, "services.start", {Phase.START: actions.start(facts, before)}, before=before)
-    return replace(plan, abandons=opened.run if opened else "")
+    phases = {Phase.START: actions.start(facts, before)}
+    plan = _plan(deployment, facts, "services.start", phases, before=before)
+    return replace(plan, abandons=opened.run if opened and not _served_again(opened, facts) else "")
+
+
+def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
+    """Raise PlanRefused where a start of mistral would make the tables of its new code in an old database."""
+    name = mistral_host(facts)
+    state = facts[name].mistral if name else None
+    if state and state.state in ("old", "empty", "broken"):
+        cure = "recover" if state.state == "broken" else "upgrade"
+        raise PlanRefused(
+            f"{deployment.name}: {state.sentence}; mistral must not start on it",
+            f"invoke mistral.{cure} --hosts {deployment.name}",
+        )
+
+
+def half_way(opened: Record, facts: Hosts) -> bool:
+    """True when some hop of the run has begun with the packages and has not started its services."""
+    return bool(_hops(opened, facts, ":packages.set", "started") - _hops(opened, facts, ":start.units", "finished"))
+
+
+def _hops(opened: Record, facts: Hosts, step: str, event: str) -> set[str]:
+    records = (r for each in facts.values() for r in each.journal if r.run == opened.run)
+    return {r.step.partition(":")[0] for r in records if r.step.endswith(step) and r.event == event and r.code == 0}
+
+
+def _served_again(opened: Record, facts: Hosts) -> bool:
+    """True when the newest hop of the run has started its services: only its last checks and steps are open."""
+    steps = [r.step for each in facts.values() for r in each.journal if r.run == opened.run and r.step]
+    return bool(steps) and steps[-1].partition(":")[0] in _hops(opened, facts, ":start.units", "finished")
 
 
 def _enabled(host: Facts, opened: Record | None) -> Before:
@@ -224,9 +269,13 @@ def _enabled(host: Facts, opened: Record | None) -> Before:
 
 def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
     """Stop what runs, prove it, start the same again."""
+    refuse_early_mistral(deployment, facts)
+    if opened := open_upgrade(facts):
+        raise PlanRefused(
+            f"{deployment.name}: an upgrade is open ({opened.run}), and it stops and starts what it needs",
+            f"go on with it: invoke upgrade --hosts {deployment.name}",
+        )
     before = {name: each.before for name, each in facts.items()}
-    if open_upgrade(facts):
-        return start_services(deployment, facts)
     phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, before)}
     return _plan(deployment, facts, "services.restart", phases)
 

@@ -3,7 +3,8 @@
 import re
 
 MASK = "[secret]"
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)(?P<password>[^\s@'\"]+)(?=@)", re.IGNORECASE)
+# All of a URL's userinfo, up to the last @: tokens stand before the colon too, and passwords hold @ and quotes.
+_USERINFO = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://)[^\s/]+(?=@)", re.IGNORECASE)
 
 
 class Secret:
@@ -46,4 +47,4 @@ class Mask:
         """TEXT with every secret replaced."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, MASK)
-        return _URL_PASSWORD.sub(lambda match: match["head"] + MASK, text)
+        return _USERINFO.sub(lambda match: match["head"] + MASK, text)

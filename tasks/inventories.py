@@ -37,7 +37,7 @@ def trust(c: Context, hosts: str = "", yes: bool = False) -> None:
             sitting.out(f"{host.name}: {offer.fingerprint}: {offer.standing}")
             if offer.standing != "trusted":
                 new.append(offer)
-        if not new:
+        if not new or sitting.dry:
             return
         sitting.confirm("are these the hosts' own (ssh-keygen -lf /etc/ssh/ssh_host_*.pub on each)?", yes)
         for offer in new:

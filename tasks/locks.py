@@ -40,6 +40,8 @@ def release(c: Context, hosts: str = "", yes: bool = False) -> None:
             sitting.out("no lock is held")
             return
         held = ", ".join(f"{name} ({lock.by}, run {lock.run})" for name, lock in locked.items())
+        if sitting.dry:
+            return
         sitting.confirm(f"release the lock of {held}?", yes)
         for name, lock in locked.items():
             sitting.fleet[name].release(lock.token, sitting.by)

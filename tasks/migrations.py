@@ -68,6 +68,8 @@ def baseline(c: Context, hosts: str = "", release: str = "", reason: str = "", y
         for name, each in facts.items():
             if opened := open_run(each.journal):
                 raise PlanRefused(f"{name}: run {opened.run} is open", "finish it first; its journal says where it is")
+        if sitting.dry:
+            return
         sitting.confirm(f"settle {', '.join(d.name for d in selection.deployments)} at {release}?", yes)
         for deployment in selection.deployments:
             line = canonical(

@@ -11,7 +11,7 @@ from rollout.facts import Facts, mistral_host
 from rollout.model import Deployment
 from rollout.plan import Plan
 from tasks.edge import HOSTS_HELP, command, desk
-from tasks.work import Orders, Work, carry_out, finish, fresh_run, open_work
+from tasks.work import Orders, Work, carry_out, finish, fresh_run
 
 _HELP = {"hosts": HOSTS_HELP, "yes": "do not ask", "json": "one JSON object on stdout"}
 
@@ -78,10 +78,8 @@ def _change(c: Context, hosts: str, orders: Orders, plan_of: Any) -> None:
         works = []
         for deployment in selection.deployments:
             here = {host.name: facts[host.name] for host in deployment.hosts}
-            works.append(
-                open_work(sitting, deployment, here, orders.command)
-                or Work(deployment, plan_of(deployment, here), here, fresh_run())
-            )
+            # Always planned anew: what a cut-off repair left is in the facts, and its dump would be old.
+            works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
         outcomes = carry_out(sitting, works, Plan(tuple(work.plan for work in works)), orders)
         code = 0 if sitting.dry else finish(sitting, outcomes, orders, works[0].run)
     if code:

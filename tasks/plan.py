@@ -1,6 +1,7 @@
 """invoke plan: what an upgrade would do; changes nothing."""
 
 import json
+from dataclasses import replace
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -46,7 +47,7 @@ def works_of(sitting: Desk, hosts: str, to: str) -> tuple[list[Work], Plan]:
 
 
 def _work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str) -> Work:
-    resumed = open_work(sitting, deployment, facts, "upgrade")
+    resumed = open_work(sitting, deployment, facts)
     if resumed:
         if to and to != resumed.plan.target:
             raise UsageError(
@@ -55,8 +56,10 @@ def _work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: st
             )
         return resumed
     target = target_of(deployment, facts, to)
-    findings = preflight.inspect(deployment.name, facts, target)
-    return Work(deployment, plan_of(deployment, facts, target, migrations.ALL, findings), facts, run)
+    plan = plan_of(deployment, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+    stops = tuple(dict.fromkeys(phase.hop for phase in plan.phases))
+    findings = preflight.inspect(deployment.name, facts, target, stops)
+    return Work(deployment, replace(plan, findings=findings), facts, run)
 
 
 @command(help={"hosts": HOSTS_HELP, "to": "the release to plan for, e.g. 2.2.1", "json": "one JSON object on stdout"})

@@ -117,8 +117,16 @@ class EventFile:
     def __call__(self, event: Event) -> None:
         """Write EVENT."""
         with self._lock:
-            self._file.write(self._mask(json.dumps(encode(event), sort_keys=True)) + "\n")
+            self._file.write(json.dumps(self._masked(encode(event)), sort_keys=True) + "\n")
             self._file.flush()
+
+    def _masked(self, value: Any) -> Any:
+        """VALUE with its texts masked: before they are written as JSON, where a quote would be another text."""
+        if isinstance(value, str):
+            return self._mask(value)
+        if isinstance(value, dict):
+            return {key: self._masked(item) for key, item in value.items()}
+        return [self._masked(item) for item in value] if isinstance(value, list) else value
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from rollout.errors import UsageError
+from rollout.errors import StormliftError, UsageError
 from rollout.roll import batches
 from tasks.edge import HOSTS_HELP, command, desk, whole_number
 from tasks.plan import works_of
@@ -42,12 +42,20 @@ def upgrade(
     batches(1, batch)
     with desk(c) as sitting:
         works, planned = works_of(sitting, hosts, to)
+        known = {step.id for work in works for phase in work.plan.phases for step in phase.steps}
+        if unknown := sorted(set(orders.answers) - known):
+            raise UsageError(
+                f"--settle {unknown[0]} is no step of this plan", "the steps stand in brackets: invoke plan"
+            )
         outcomes = carry_out(sitting, works, planned, orders)
         if sitting.dry:
             return
         code = finish(sitting, outcomes, orders, works[0].run)
         if not json:
-            show_status(sitting, tuple(work.deployment for work in works))
+            try:
+                show_status(sitting, tuple(work.deployment for work in works))
+            except (StormliftError, KeyboardInterrupt) as error:  # the run is over: its exit code counts
+                sitting.say(f"the status cannot be read now: {error}")
     if code:
         raise Exit(code=code)
 

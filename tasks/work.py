@@ -42,28 +42,33 @@ class Orders:
     answers: dict[str, str] = field(default_factory=dict)
 
 
-def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], command: str) -> Work | None:
-    """The run of COMMAND that is open on DEPLOYMENT, with the plan that it began with; None when there is none."""
-    opened = next((found for each in facts.values() if (found := journal.open_run(each.journal, command))), None)
+def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts]) -> Work | None:
+    """The upgrade that is open on DEPLOYMENT, with the plan that it began with; None when there is none."""
+    opened = next((found for each in facts.values() if (found := journal.open_run(each.journal))), None)
     if opened is None:
         return None
-    host = next(
-        name for name, each in facts.items() if any(r.run == opened.run and r.event == "opened" for r in each.journal)
-    )
-    text = sitting.fleet[host].probe("kept", opened.run, PLAN_FILE)
-    try:
-        plan = codec.decode(DeploymentPlan, json.loads(text))
-    except (ValueError, codec.Malformed) as error:
+    holders = [n for n, f in facts.items() if any(r.run == opened.run and r.event == "opened" for r in f.journal)]
+    plan = next((plan for name in holders if (plan := _kept_plan(sitting, name, opened))), None)
+    if plan is None:
         raise PlanRefused(
-            f"{host}: the plan of run {opened.run} cannot be read: {error}",
-            f"look at /var/lib/stormlift/{opened.run} on {host}",
-        ) from None
-    if codec.digest(plan) != opened.digest:
+            f"{deployment.name}: the plan of run {opened.run} is damaged on {', '.join(holders)}",
+            f"look at /var/lib/stormlift/{opened.run}/{PLAN_FILE} there; its digest is {opened.digest}",
+        )
+    if set(plan.hosts) != {host.name for host in deployment.hosts}:
         raise PlanRefused(
-            f"{host}: the plan of run {opened.run} is not the one that the journal knows",
-            f"look at /var/lib/stormlift/{opened.run} on {host}",
+            f"{deployment.name}: run {opened.run} was begun on {', '.join(plan.hosts)}, the inventory has other hosts now",
+            "put the inventory back until the run is through",
         )
     return Work(deployment, plan, facts, opened.run, resumed=True)
+
+
+def _kept_plan(sitting: Desk, host: str, opened: journal.Record) -> DeploymentPlan | None:
+    """The plan as HOST keeps it, or None when it is not the one that the journal knows."""
+    try:
+        plan = codec.decode(DeploymentPlan, json.loads(sitting.fleet[host].probe("kept", opened.run, PLAN_FILE)))
+    except (ValueError, codec.Malformed, StepFailed):
+        return None
+    return plan if codec.digest(plan) == opened.digest else None
 
 
 def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> list[Outcome]:
@@ -138,7 +143,8 @@ def run_one(sitting: Desk, work: Work, plan_hash: str, orders: Orders) -> Outcom
     try:
         with lock:
             run.fence = lock.fence
-            run.stopping = lambda: sitting.stopping or lock.lost.is_set()
+            run.stopping = lambda: sitting.stopping
+            run.lost = lock.lost.is_set
             sitting.tell(
                 Event("run-resumed" if work.resumed else "run-opened", time.time(), name, data={"run": work.run})
             )

@@ -35,13 +35,13 @@ answers() {
   done
 }
 
-# Any HTTP status is an answer: 401 without a token proves life. The first one takes seconds after a start.
+# 401 without a token proves life, a server's own error does not. The first one takes seconds after a start.
 wait_for_answer() {
   _tries=0
   while :; do
     _status=$(curl -s -o /dev/null -m 5 -w '%{http_code}' "http://127.0.0.1:$1/" 2>/dev/null) || :
     case $_status in
-      [1-5][0-9][0-9]) break ;;
+      [1-4][0-9][0-9]) break ;;
     esac
     _tries=$((_tries + 1))
     [ "$_tries" -lt 60 ] || fail "$2 does not answer on port $1"
@@ -55,14 +55,14 @@ core_local() {
   _said=$(HOME=/root limit 120 st2 run core.local -j -- date -R 2>&1)
   case $_said in
     *'"status": "succeeded"'*) printf 'core.local succeeded\n' ;;
-    *401* | *Unauthorized*) printf 'not tried: the st2 of root on this host has no credentials\n' ;;
+    *'HTTP 401'* | *'401 Client Error'* | *Unauthorized*) printf 'not tried: the st2 of root on this host has no credentials\n' ;;
     *) fail "core.local did not succeed: $_said" ;;
   esac
 }
 
 # Configuration with its secrets: root's alone, written aside, read back, then named.
 keep_config() {
-  _dir=$STORMLIFT_RUN_DIR/backup
+  _dir=$STORMLIFT_BACKUP
   mkdir -p -m 700 "$_dir"
   umask 077
   { dpkg-query -W 2>/dev/null || rpm -qa; } | sort >"$_dir/packages.txt"

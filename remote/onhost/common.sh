@@ -39,17 +39,17 @@ state_dir() {
 journal() {
   state_dir
   if [ -s "$STATE/journal" ] && [ -n "$(tail -c 1 "$STATE/journal")" ]; then
-    printf '\n' >>"$STATE/journal" # the last line was torn: it must not swallow this one
+    printf ' #torn\n' >>"$STATE/journal" # it must neither swallow this line nor be read
   fi
-  (umask 077 && printf '%s\n' "$1" >>"$STATE/journal")
-  sync "$STATE/journal" 2>/dev/null || sync
+  (umask 077 && printf '%s\n' "$1" >>"$STATE/journal") && { sync "$STATE/journal" 2>/dev/null || sync; }
 }
 
 # record LINE...: append the lines that are not there yet.
 record() {
   state_dir
   for _line in "$@"; do
-    grep -qxF -e "$_line" "$STATE/journal" 2>/dev/null || journal "$_line"
+    grep -qxF -e "$_line" "$STATE/journal" 2>/dev/null || journal "$_line" \
+      || fail "the journal cannot be written: is the disk full?"
   done
 }
 
@@ -57,7 +57,6 @@ record() {
 keep() {
   state_dir
   mkdir -p -m 700 "$STATE/$1"
-  (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new")
-  mv -f "$STATE/$1/$2.new" "$STATE/$1/$2"
-  sync
+  (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new") && mv -f "$STATE/$1/$2.new" "$STATE/$1/$2" && sync \
+    || fail "$2 cannot be kept: is the disk full?"
 }

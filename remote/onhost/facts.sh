@@ -6,7 +6,7 @@ facts() {
   section os && cat /etc/os-release 2>/dev/null
   section redhat && cat /etc/redhat-release 2>/dev/null
   section init && if [ -d /run/systemd/system ]; then echo systemd; else cat /proc/1/comm; fi
-  section managers && for _tool in apt-get dpkg-query yum rpm; do have "$_tool" && echo "$_tool"; done
+  section managers && for _tool in apt-get dpkg-query yum rpm pg_dump pg_restore; do have "$_tool" && echo "$_tool"; done
   section packages && facts_packages
   section unhealthy && facts_unhealthy
   section held && facts_held
@@ -36,7 +36,7 @@ facts_packages() {
 
 facts_unhealthy() {
   if have dpkg; then
-    dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' $_packages 2>/dev/null | awk '$2 !~ /^(.i|un|rc|.n)/ { print $1 " is in state " $2 }'
+    [ -z "$(dpkg --audit 2>&1)" ] || echo "dpkg --audit names packages that are not whole"
   elif have rpm; then
     for _name in $_packages; do
       [ "$(version_of "$_name" | wc -l)" -le 1 ] || echo "$_name has two versions in the rpm database"

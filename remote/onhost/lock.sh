@@ -11,12 +11,17 @@ lock_take() {
   if [ -n "$4" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$4" ]; then
     mv "$STATE/lock" "$STATE/lock.$4" 2>/dev/null && rm -rf "$STATE/lock.$4"
   fi
+  # Whoever lost power between mkdir and token left a lock that nobody holds.
+  if [ ! -s "$STATE/lock/token" ] && [ -n "$(find "$STATE/lock" -maxdepth 0 -mmin +1 2>/dev/null)" ]; then rm -rf "$STATE/lock"; fi
   mkdir -m 700 "$STATE/lock" 2>/dev/null || {
     lock_show
     return 3
   }
-  (umask 077 && printf '%s' "$2" >"$STATE/lock/token" && printf '%s' "$3" >"$STATE/lock/holder" && : >"$STATE/lock/beat")
-  (umask 077 && printf '%s\n' "$1" >"$STATE/fence.new") && mv -f "$STATE/fence.new" "$STATE/fence"
+  (umask 077 && printf '%s\n' "$1" >"$STATE/fence.new" && mv -f "$STATE/fence.new" "$STATE/fence" \
+    && printf '%s' "$3" >"$STATE/lock/holder" && : >"$STATE/lock/beat" && printf '%s' "$2" >"$STATE/lock/token") || {
+    rm -rf "$STATE/lock"
+    fail "the lock cannot be written: is the disk full?"
+  }
   sync
   printf 'taken\n'
 }

@@ -1,9 +1,10 @@
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
-  stopped | quiet | leftovers | hold | release | serving | installed | answers | mistral | keys | facts | record | keep | submit)
+  stopped | quiet | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit)
     "$@"
     ;;
-  mistral-quiet) mistral_quiet "$2" ;;
+  mistral-quiet) mistral_quiet ;;
+  package-manager-free) package_manager_free ;;
   mistral-leftovers) leftovers mistral_processes ;;
   rpm-duplicates) rpm_duplicates ;;
   core-local) core_local ;;

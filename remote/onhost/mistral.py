@@ -154,13 +154,13 @@ def settings():
     return dict((key, str(value)) for key, value in dict(found, **options).items() if value)
 
 
-def connect(lock_timeout="10s"):
+def connect():
     import psycopg2
 
     # Our own sessions are told apart from mistral's by their name.
-    link = psycopg2.connect(
-        connect_timeout=10, application_name="stormlift", options="-c lock_timeout=%s" % lock_timeout, **settings()
-    )
+    link = psycopg2.connect(connect_timeout=10, application_name="stormlift", **settings())
+    if link.server_version >= 90300:  # el7 brings 9.2, which has no lock_timeout
+        link.cursor().execute("set lock_timeout = '10s'")
     return link
 
 
@@ -170,7 +170,7 @@ def rows_of(link, query, values=()):
         return cursor.fetchall()
 
 
-def look_at(link):
+def look_at(link, count=True):
     have = [row[0] for row in rows_of(link, "select tablename from pg_tables where schemaname = current_schema()")]
     recorded = rows_of(link, "select version_num from alembic_version") if "alembic_version" in have else []
     # create_all puts `type` where the model has it, the migrations add it last (020).
@@ -183,10 +183,10 @@ def look_at(link):
     )
     recreated = "type" in places and places["type"] < places.get("workflow_execution_id", 0)
     look = classify(chain(HOME), recorded[0][0] if len(recorded) == 1 else None, have, recreated)
-    counted = sorted((set(look["drop"]) | set(EXECUTIONS)) & set(have))
+    counted = sorted((set(look["drop"]) | set(EXECUTIONS)) & set(have)) if count else []
     look["rows"] = dict((name, rows_of(link, 'select count(*) from "%s"' % name)[0][0]) for name in counted)
     look["unfinished"] = 0
-    if "executions_v2" in have:
+    if "executions_v2" in counted:
         query = "select count(*) from executions_v2 where state not in ('SUCCESS', 'ERROR')"
         look["unfinished"] = rows_of(link, query)[0][0]
     look["sessions"] = [
@@ -200,6 +200,7 @@ def look_at(link):
     ]
     look["size"] = rows_of(link, "select pg_database_size(current_database())")[0][0]
     look["identity"] = identity(link)
+    look["server"] = link.server_version
     return look
 
 
@@ -212,7 +213,7 @@ def identity(link):
     return "/".join(rows_of(link, query)[0])
 
 
-def look_safely():
+def look_safely(count=False):
     import psycopg2
 
     try:
@@ -221,7 +222,7 @@ def look_safely():
         look = classify(chain(HOME), None, [])
         return dict(look, state="unreachable", pending=[], error=" ".join(str(error).split()))
     try:
-        return look_at(link)
+        return look_at(link, count)
     finally:
         link.close()
 
@@ -230,7 +231,7 @@ def look_safely():
 
 
 def verb_look():
-    look = look_safely()
+    look = look_safely(count=True)
     look["sentence"] = sentence(look)
     for key in ("missing", "error"):
         look.pop(key, None)
@@ -255,7 +256,7 @@ def verb_at_head():
 
 def verb_dump():
     """One custom-format dump, written aside, read back by pg_restore, then named."""
-    folder = os.path.join(os.environ["STORMLIFT_RUN_DIR"], "backup")
+    folder = os.environ["STORMLIFT_BACKUP"]
     if not os.path.isdir(folder):
         os.makedirs(folder, 0o700)
     found = settings()

@@ -30,8 +30,27 @@ rpm_duplicates() {
   for _name in st2 st2web st2chatops st2mistral bwc-enterprise st2enterprise; do
     if [ "$(version_of "$_name" | wc -l)" -gt 1 ]; then
       printf 'two versions of %s: a transaction was cut off; removing the older\n' "$_name"
-      yum -y -q remove --duplicates
+      if have dnf; then yum -y -q remove --duplicates; else package-cleanup -y -q --cleandupes; fi # yum 3
       return
     fi
+  done
+}
+
+# apt before 1.9.11 does not know DPkg::Lock::Timeout: wait here for whoever works, and name him. yum waits by itself.
+package_manager_free() {
+  have dpkg || return 0
+  _tries=0
+  while _holder=$(dpkg_lock_holder) && [ -n "$_holder" ]; do
+    _tries=$((_tries + 1))
+    [ "$_tries" -lt 300 ] || fail "the package manager is busy: $_holder"
+    sleep 1
+  done
+}
+
+dpkg_lock_holder() {
+  for _file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+    _inode=$(stat -c %i "$_file" 2>/dev/null) || continue
+    _pid=$(awk -v inode=":$_inode" '$0 !~ /->/ && substr($6, length($6) - length(inode) + 1) == inode { print $5 }' /proc/locks | head -n 1)
+    [ -z "$_pid" ] || printf 'process %s (%s) holds %s\n' "$_pid" "$(cat "/proc/$_pid/comm" 2>/dev/null)" "$_file"
   done
 }

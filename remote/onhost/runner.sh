@@ -36,8 +36,13 @@ submit() {
     mkdir -p -m 700 "$STATE/bin" "$STATE/$1" "$STATE/$1/segments"
     mkdir -m 700 "$_dir"
     _program=$STATE/bin/$(printf '%s' "$4" | cksum | tr ' ' -)
-    [ -e "$_program" ] || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; }
-    (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events")
+    # A power cut may have left an empty file under the right name.
+    [ "$(cksum <"$_program" 2>/dev/null | tr ' ' -)" = "${_program##*/}" ] \
+      || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; } \
+      || fail "the steps cannot be kept: No space left on device?"
+    (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events") \
+      || fail "the steps cannot be kept: No space left on device?"
+    sync
     detach "$1" "$2" sh "$_program" run-segment "$_dir" "$_program"
   fi
   printf '@follow own\n'
@@ -89,6 +94,7 @@ poll() {
 say() { printf '%s\n' "$*" >>"$SEGMENT/events"; }
 
 run_segment() {
+  mkdir "$1/begun" 2>/dev/null || exit 0 # systemd-run may fail after it started us: never twice
   SEGMENT=$1 PROGRAM=$2
   RUN_DIR=${SEGMENT%/segments/*}
   cd / || exit 1
@@ -113,12 +119,17 @@ step() {
   mkdir -p -m 700 "$_log"
   _log=$_log/log
   : >>"$_log"
-  export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_HEAD="$_head"
+  # A later hop must not take the place of an earlier one's backup.
+  export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_BACKUP="$RUN_DIR/backup/${_key%%:*}" STORMLIFT_HEAD="$_head"
   fenced && ended 77
   if [ "$_first" = 1 ] && part prove; then
     "prove_$_n" >>"$_log" 2>&1 </dev/null && { ended 0 true; return; }
   fi
-  journal "$_head,\"event\":\"started\",\"at\":$(date +%s),\"attempt\":$_attempt}"
+  # What is not journalled is not begun.
+  journal "$_head,\"event\":\"started\",\"at\":$(date +%s),\"attempt\":$_attempt}" || {
+    say "@finished $_key $(now) 73 false"
+    finish
+  }
   say "@started $_key $(now)"
   if [ "$_attempt" -gt 1 ] && part repair; then (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null; fi
   (umask 022 && "do_$_n") >>"$_log" 2>&1 </dev/null
@@ -150,6 +161,7 @@ ended() {
   if [ "$1" != 77 ]; then
     journal "$_head,\"event\":\"finished\",\"at\":$(date +%s),\"attempt\":$_attempt,\"code\":$1,\"data\":{\"proved\":$_proved}}"
   fi
+  sed -i 's|\([a-zA-Z][a-zA-Z0-9+.-]*://\)[^/[:space:]]*@|\1[secret]@|g' "$_log"
   tail -n 20 "$_log" | cut -c 1-500 | sed 's/^/| /' >>"$SEGMENT/events"
   say "@finished $_key $(now) $1 $_proved"
   [ "$1" = 0 ] || finish

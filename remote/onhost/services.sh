@@ -1,12 +1,15 @@
 # Units and processes, judged by what runs: st2ctl's exit codes mean nothing (st2common/bin/st2ctl, every release).
 
-# pid and command line of everything that runs from st2's directory, interpreters of its scripts included; an
-# operator's editor on a file there is not st2.
+# pid and program of everything that runs from st2's directory, interpreters of its scripts included; not an operator's
+# editor on a file there, and not a look of ours (a script on standard input). Words behind the program are left out:
+# st2's python runner has action parameters there, secrets among them.
 processes() {
   ps axww -o pid=,args= | awk -v stack="$STACK/" '
     function ours(word) { return index(word, stack) == 1 }
     { name = $2; sub(/.*\//, "", name)
-      if (ours($2) || (name ~ /^(sh|bash|dash|node|nodejs|python[0-9.]*|setsid|env)$/ && (ours($3) || ours($4)))) print }'
+      if ($3 == "-") next
+      if (ours($2) || (name ~ /^(sh|bash|dash|node|nodejs|python[0-9.]*|setsid|env)$/ && (ours($3) || ours($4))))
+        print $1, $2, ($3 ~ /^-/ ? "" : $3) }'
 }
 
 mistral_processes() { processes | grep -e "$STACK/mistral/" -e mistral-server -e mistral-api -e mistral.api; }
@@ -24,11 +27,15 @@ stopped() {
         ;;
     esac
   done
-  # A wrapper's children of a unit that is down are for `leftovers`; what systemd still stops is waited for here.
-  if systemctl list-units --no-legend 'st2actionrunner@*' 2>/dev/null | grep -Eq ' (active|deactivating) '; then
-    printf 'st2actionrunner workers are still there\n'
-    _left=1
-  fi
+  # The wrapper's workers are units of their own.
+  case " $* " in
+    *' st2actionrunner '*)
+      if systemctl list-units --no-legend 'st2actionrunner@*' 2>/dev/null | grep -Eq ' (active|deactivating) '; then
+        printf 'st2actionrunner workers are still there\n'
+        _left=1
+      fi
+      ;;
+  esac
   return $_left
 }
 
@@ -45,7 +52,7 @@ mistral_quiet() {
     printf 'mistral still runs:\n%s\n' "$_found"
     return 1
   }
-  [ -n "$1" ] || [ -e "$STATE/hold" ] || fail "nothing holds mistral from starting: $STATE/hold is gone"
+  held mistral mistral-api mistral-server
 }
 
 # leftovers [PATTERN]: TERM, then KILL, and named.
@@ -91,6 +98,14 @@ hold() {
   done
   sync
   systemctl daemon-reload
+}
+
+# held UNIT...: the hold is there for each, not only said to be.
+held() {
+  [ -s "$STATE/hold" ] || fail "the hold is gone: $STATE/hold"
+  for _unit in "$@"; do
+    grep -qs "$STATE/hold" "$(drop_in "$_unit")" || fail "$_unit is not held: $(drop_in "$_unit") is gone"
+  done
 }
 
 release() {
