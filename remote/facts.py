@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from remote.host import RemoteHost
 from rollout import catalogue
 from rollout.codec import Malformed, decode
-from rollout.errors import StepFailed
+from rollout.errors import StepFailed, UnknownRelease
 from rollout.facts import Facts, LockFacts, MistralFacts
 from rollout.journal import Record, parse
 from rollout.model import UnitState
@@ -140,9 +140,18 @@ def read_available(manager: str, text: str) -> dict[str, tuple[str, ...]]:
         if len(words) < 2:
             continue
         name = words[0] if manager == "apt" else words[0].rpartition(".")[0]
-        if name in catalogue.PACKAGES and words[1] not in found.setdefault(name, []):
+        if name in catalogue.PACKAGES and words[1] not in found.setdefault(name, []) and _is_release(words[1]):
             found[name].append(words[1])
     return {name: tuple(sorted(versions, key=_newness, reverse=True)) for name, versions in found.items()}
+
+
+def _is_release(text: str) -> bool:
+    """False for what stands in a repository beside releases: nightly builds, release candidates."""
+    try:
+        order(PackageVersion.parse(text).upstream)
+    except UnknownRelease:
+        return False
+    return True
 
 
 def _newness(text: str) -> tuple[object, ...]:
@@ -182,10 +191,11 @@ def read_journal(text: str) -> tuple[tuple[Record, ...], str]:
 
 
 def read_lock(text: str) -> LockFacts | None:
-    """The lock: age, token and holder as JSON, a line each."""
-    lines = _lines(text)
-    if len(lines) < 3:
+    """The lock: age, token and holder as JSON, a line each; a holder that cannot be read is a holder still."""
+    lines = (*_lines(text), "", "", "")
+    if not lines[0]:
         return None
+    age = int(lines[0]) if lines[0].removeprefix("-").isdigit() else 0
     try:
         holder = json.loads(lines[2])
         return LockFacts(
@@ -193,16 +203,14 @@ def read_lock(text: str) -> LockFacts | None:
             by=str(holder["by"]),
             message=str(holder.get("message", "")),
             fence=int(holder["fence"]),
-            age=int(lines[0]),
+            age=age,
             token=lines[1],
             plan=str(holder.get("plan", "")),
             pid=int(holder.get("pid", 0)),
             boot=str(holder.get("boot", "")),
         )
     except (ValueError, KeyError, TypeError):
-        return LockFacts(
-            run="", by="unknown", message="its holder cannot be read", fence=0, age=int(lines[0]), token=lines[1]
-        )
+        return LockFacts(run="", by="unknown", message="its holder cannot be read", fence=0, age=age, token=lines[1])
 
 
 def read_disk(text: str) -> dict[str, int]:

@@ -4,7 +4,6 @@ Sources: release tags of StackStorm/st2, COMPONENTS of st2common/bin/st2ctl at e
 StackStorm/st2-packages at each branch, and the migrations of StackStorm/mistral at each st2-X.Y.Z tag.
 """
 
-import difflib
 from dataclasses import dataclass
 
 from rollout.errors import UnknownRelease
@@ -97,8 +96,17 @@ def release(word: str) -> str:
     """WORD as a known release; raises UnknownRelease that names the nearest ones."""
     if word in RELEASES:
         return word
-    near = difflib.get_close_matches(word, RELEASES, n=3, cutoff=0.5) or list(RELEASES[-3:])
-    raise UnknownRelease(f"{word!r} is not an st2 release", f"known ones near it: {', '.join(near)}")
+    raise UnknownRelease(f"{word!r} is not an st2 release", f"known ones near it: {', '.join(_near(word))}")
+
+
+def _near(word: str) -> tuple[str, ...]:
+    try:
+        at = order(word)
+    except UnknownRelease:
+        return RELEASES[-3:]
+    before = [each for each in sorted(RELEASES, key=order) if order(each) < at]
+    after = [each for each in sorted(RELEASES, key=order) if order(each) > at]
+    return (*before[-2:], *after[:2])
 
 
 def between(origin: str, target: str) -> tuple[str, ...]:

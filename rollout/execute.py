@@ -228,7 +228,9 @@ class Run:
             return Todo(step, journal.status(known, self.id, key).attempts + 1)
         if answer == "done":
             line = self._line("finished", step=key, host=host, scope=step.scope.value, data={"settled_by": self.by})
-            self.links[host].record([line])
+            for name in self.links if step.scope is Scope.DEPLOYMENT else (host,):
+                self.links[name].record([line])
+            self._read_journals()
             return None
         raise Undecided(
             f"{host}: {todo}",
@@ -257,6 +259,7 @@ class Run:
     def _work(self, phase: PhasePlan, host: str, jobs: tuple[Job, ...]) -> StormliftError | bool:
         """True when all JOBS are through, False when one was interrupted, the error when one failed."""
         titles = {job.key: job.todo.step.title for job in jobs}
+        ended: set[str] = set()
         try:
             for told in self.links[host].change(self.id, jobs):
                 self._tell(
@@ -272,9 +275,18 @@ class Run:
                 if told.kind == "finished" and told.code != 0:
                     return self._failure(host, told, titles[told.key], jobs)
                 if told.kind == "finished":
+                    ended.add(told.key)
                     self.passed.add((told.key, host))
         except StormliftError as error:
             return error
+        silent = [job for job in jobs if job.key not in ended]
+        if silent:
+            return StepFailed(
+                f"{host}: {silent[0].todo.step.title}: the host did not tell how it ended",
+                "",
+                host=host,
+                step=silent[0].key,
+            )
         return True
 
     def _failure(self, host: str, told: Told, title: str, jobs: tuple[Job, ...]) -> StepFailed:

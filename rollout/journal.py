@@ -57,7 +57,10 @@ def parse(text: str) -> tuple[Record, ...]:
     lines = text.split("\n")
     records = []
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.endswith(TORN):
+        if not line.strip():
+            continue
+        if line.endswith(TORN):
+            records += _rescued(line.removesuffix(TORN), number)
             continue
         try:
             records.append(_record(line, number))
@@ -65,6 +68,14 @@ def parse(text: str) -> tuple[Record, ...]:
             if number < len(lines):
                 raise
     return tuple(records)
+
+
+def _rescued(line: str, number: int) -> list[Record]:
+    """The record of a line that lacked only its end; nothing when more of it was lost."""
+    try:
+        return [_record(line, number)]
+    except Malformed:
+        return []
 
 
 def _record(line: str, number: int) -> Record:

@@ -25,8 +25,8 @@ def due(migrations: Iterable[Migration], origin: str, target: str) -> tuple[Step
     return tuple(step for m in sorted(crossed, key=lambda m: order(m.release)) for step in m.steps)
 
 
-def find(origin: str, target: str, migrations: Iterable[Migration]) -> tuple[Hop, ...]:
-    """The hops from ORIGIN to TARGET, none when they are equal.
+def find(origin: str, target: str, migrations: Iterable[Migration], late: tuple[Step, ...] = ()) -> tuple[Hop, ...]:
+    """The hops from ORIGIN to TARGET, none when they are equal; LATE are older steps that the first hop makes up for.
 
     A stop is made where the packages of the target do not carry a step that is due, or carry a copy that
     fails. Raises Downgrade for a target that is older, PlanRefused where no release on the way can run a step.
@@ -34,26 +34,32 @@ def find(origin: str, target: str, migrations: Iterable[Migration]) -> tuple[Hop
     all_of_them = tuple(migrations)
     if order(target) < order(origin):
         raise Downgrade(f"{target} is older than {origin}", "stormlift goes forward; name a later release with --to")
+    if origin == target and (stuck := _unable(late, target)):
+        raise _no_way(f"{target} has no working copy of {stuck[0].id}, which the data shows was never run")
     hops: list[Hop] = []
     at = origin
     while at != target:
-        stop = _furthest(at, target, all_of_them)
-        why = f"{target} is the target" if stop == target else _blocked(at, target, all_of_them)
+        wanted = late if at == origin else ()
+        stop = _furthest(at, target, all_of_them, wanted)
+        stuck = _unable((*wanted, *due(all_of_them, at, target)), target)
+        why = f"{target} is the target" if stop == target else f"{target} has no working copy of {stuck[0].id}"
         hops.append(Hop(at, stop, due(all_of_them, at, stop), why))
         at = stop
     return tuple(hops)
 
 
-def _furthest(origin: str, target: str, migrations: tuple[Migration, ...]) -> str:
+def _furthest(origin: str, target: str, migrations: tuple[Migration, ...], late: tuple[Step, ...]) -> str:
     for stop in reversed(catalogue.between(origin, target)):
-        if all(not step.releases or stop in step.releases for step in due(migrations, origin, stop)):
+        if not _unable((*late, *due(migrations, origin, stop)), stop):
             return stop
-    raise PlanRefused(
-        f"no release between {origin} and {target} can run {_blocked(origin, target, migrations)}",
-        "roll the content over to a new instance of the target release",
-    )
+    stuck = _unable((*late, *due(migrations, origin, target)), target)
+    raise _no_way(f"no release between {origin} and {target} can run {stuck[0].id}")
 
 
-def _blocked(origin: str, target: str, migrations: tuple[Migration, ...]) -> str:
-    steps = [s for s in due(migrations, origin, target) if s.releases and target not in s.releases]
-    return f"{target} has no working copy of {steps[0].id}" if steps else ""
+def _unable(steps: Iterable[Step], release: str) -> tuple[Step, ...]:
+    """The STEPS that the packages of RELEASE cannot run."""
+    return tuple(step for step in steps if step.releases and release not in step.releases)
+
+
+def _no_way(why: str) -> PlanRefused:
+    return PlanRefused(why, "choose another target with --to, or roll the content over to a new instance")

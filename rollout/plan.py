@@ -39,17 +39,15 @@ class Plan:
 
     def to_json(self) -> dict[str, object]:
         """The plan as one JSON object, `hash` included."""
-        data: dict[str, object] = codec.encode(self)
+        data = codec.encode(self)
+        for deployment in data["deployments"]:
+            deployment["from"], deployment["to"] = deployment.pop("origin"), deployment.pop("target")
         return {**data, "hash": self.hash}
 
 
 def baseline(facts: Mapping[str, Facts]) -> str:
     """The release that the deployment is at: what its journal settled, else what is installed."""
-    journalled = [settled(each.journal) for each in facts.values()]
-    known = [release for release in journalled if release]
-    if known:
-        return min(known, key=order)
-    there = [each.release for each in facts.values() if each.release]
+    there = [release for each in facts.values() if (release := settled(each.journal) or each.release)]
     if not there:
         raise PlanRefused(
             f"{', '.join(facts)}: no package of st2 is installed", "check the inventory: is this an st2 host?"
@@ -86,8 +84,8 @@ def plan(
             f"what {target} asks is not known to this stormlift, which knows the releases up to {known_until}",
             f"--to {known_until}",
         )
-    hops = path.find(origin, target, known)
     late = pending(known, facts, origin)
+    hops = path.find(origin, target, known, late)
     behind = _mistral_behind(facts)
     before = {name: each.before for name, each in facts.items()}
     if not hops and (late or behind):
@@ -105,7 +103,10 @@ def plan(
         phases=phases,
         before=before,
         findings=findings,
-        notes=_notes(facts, origin, target) if phases else (),
+        notes=(
+            *(f"a stop at {hop.target}, verified and settled: {hop.why}" for hop in hops[:-1]),
+            *(_notes(facts, origin, target) if phases else ()),
+        ),
         point_of_no_return=_no_return(phases),
     )
 

@@ -25,8 +25,6 @@ from rollout.model import Host
 from rollout.secret import Mask, Secret
 
 if TYPE_CHECKING:
-    from paramiko import Channel
-
     from inventory import Inventory, Selection
     from remote.fleet import Fleet
 
@@ -106,10 +104,6 @@ class Desk:
         """The file with the trusted keys of the host NAME."""
         assert self._inventory is not None
         return self._inventory.known_hosts(name)
-
-    def tunnel(self, host: Host) -> "Channel | None":
-        """A channel to HOST through its gateway, or None when it is reached straight."""
-        return self.fleet.tunnel(host)
 
     def password(self, host: Host) -> Secret | None:
         """The sudo password of HOST, asked once, or None where sudo does not ask."""

@@ -33,7 +33,7 @@ def trust(c: Context, hosts: str = "", yes: bool = False) -> None:
         selection = sitting.select(hosts, whole=False)
         new: list[Offered] = []
         for host in selection.hosts:
-            offer = offered(host, sitting.known_hosts(host.name), sitting.tunnel(host))
+            offer = offered(host, sitting.known_hosts(host.name), sitting.fleet.tunnel(host))
             sitting.out(f"{host.name}: {offer.fingerprint}: {offer.standing}")
             if offer.standing != "trusted":
                 new.append(offer)
