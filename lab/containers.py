@@ -43,8 +43,10 @@ class Containers:
 
     def wait_booted(self, hosts: Iterable[LabHost]) -> None:
         """Wait until the hosts have booted, whatever their services do."""
-        each(hosts, lambda host: self.execute(host.name, "systemctl", "is-system-running", "--wait", check=False,
-                                              timeout=READY_SECONDS))  # fmt: skip
+        booted = (
+            "until systemctl is-system-running --wait 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.3; done"
+        )
+        each(hosts, lambda host: self.execute(host.name, "sh", "-c", booted, timeout=READY_SECONDS))
 
     def execute(
         self, name: str, *argv: str, stdin: str | None = None, check: bool = True,

@@ -9,7 +9,7 @@ ADDRESS = "127.0.0.1"
 
 
 def make_keys(state_dir: Path, port_base: int) -> None:
-    """Fill a fleet's state folder: id_ed25519, sudo-password, known_hosts, and ssh/<host>/, which the host sees as /etc/ssh/lab."""
+    """Fill a fleet's state folder: id_ed25519, sudo-password, known_hosts, and ssh/<host>/, a host's /etc/ssh/lab."""
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
     _keep_or_make(state_dir / "id_ed25519", "stormlift lab, user deploy")

@@ -7,18 +7,20 @@ deadline=$(($(date +%s) + $1))
 units=$(cat /opt/lab/units)
 ports=$(cat /opt/lab/ports 2>/dev/null)
 
+# The first thing that is missing. Each question waits for its answer rather than to be asked again and again: five
+# hosts that poll while they boot would take a good part of two cores.
 missing() {
-  state=$(systemctl is-system-running 2>/dev/null)
+  state=$(timeout "$1" systemctl is-system-running --wait 2>/dev/null)
   [ "$state" = running ] || { echo "system: ${state:-no answer}"; return; }
   # Its exit code is 0 as soon as one of them is active.
   # shellcheck disable=SC2086 # unit names, one word each
   systemctl is-active $units | grep -vx active | sed 's/^/a unit is /'
   for port in $ports; do
-    curl --silent --max-time 5 --output /dev/null "http://127.0.0.1:$port/" || echo "nothing answers on port $port"
+    curl --silent --max-time 5 --output /dev/null "http://127.0.0.1:$port/" || { echo "no answer on port $port"; return; }
   done
 }
 
-while lacking=$(missing); [ -n "$lacking" ]; do
+while lacking=$(missing "$1"); [ -n "$lacking" ]; do
   if [ "$(date +%s)" -ge "$deadline" ]; then
     echo "$lacking"
     systemctl list-units --all --no-legend --plain --state=failed,activating
@@ -26,5 +28,5 @@ while lacking=$(missing); [ -n "$lacking" ]; do
     systemctl status --no-pager --lines=5 $(systemctl list-units --no-legend --plain --state=failed | cut -d' ' -f1)
     exit 1
   fi
-  sleep 0.2
+  sleep 0.3
 done

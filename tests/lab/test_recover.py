@@ -122,7 +122,7 @@ def test_rows_in_the_new_tables_are_dumped_and_not_dropped_without_the_flag(brok
     said = broken.types("mistral.recover", "--hosts", "yum1", "--yes", "--drop-rows")
     assert said.code == 0, said.all
     listed = broken.fleet.execute(
-        "yum1", "sh", "-c", "pg_restore -f - -t named_locks /var/lib/stormlift/*/backup/mistral.dump"
+        "yum1", "sh", "-c", "pg_restore -f - -t named_locks /var/lib/stormlift/*/backup/*/mistral.dump"
     ).stdout
     assert "work done since" in listed
 

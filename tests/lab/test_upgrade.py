@@ -108,12 +108,12 @@ def test_old_executions_are_still_there(operator: Operator, upgraded: Said) -> N
 
 def test_a_dump_and_the_configuration_were_kept(fleet: Fleet, upgraded: Said) -> None:
     for host in ST2_HOSTS:
-        kept = fleet.execute(host, "sh", "-c", "ls -l /var/lib/stormlift/*/backup/").stdout
+        kept = fleet.execute(host, "sh", "-c", "ls -l /var/lib/stormlift/*/backup/*/").stdout
         assert "config.tar" in kept
     dumps = [
         h
         for h in ("apt2", "yum2")
-        if fleet.execute(h, "sh", "-c", "ls /var/lib/stormlift/*/backup/mistral.dump", check=False).stdout
+        if fleet.execute(h, "sh", "-c", "ls /var/lib/stormlift/*/backup/*/mistral.dump", check=False).stdout
     ]
     assert len(dumps) == 1
 

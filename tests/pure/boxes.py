@@ -101,6 +101,7 @@ def box(name: str, release: str, *, packages: tuple[str, ...] = SET, settled: st
         journal=settled_at(settled, name, name) if settled else (),
         free_kib={"/var": 80 << 20, "/opt": 80 << 20, "/tmp": 8 << 20},
         clock=1_490_000_000,
+        tools=("apt-get", "dpkg-query", "pg_dump", "pg_restore"),
     )
     return replace(facts, **changes)
 

@@ -17,6 +17,7 @@ from tests.pure.machine import NOT_SETTLED, Machine, Moment, Segment, Trouble
 from tests.pure.world import Clock, World
 
 _REISSUE_WAIT_S = 2.0
+_FRUITLESS = 20
 
 
 class ControllerDied(BaseException):
@@ -55,9 +56,10 @@ class MemoryLink:
 
     def _segment(self, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """One submission, followed over as many connections as it takes."""
-        name, stream = self._fleet.new_segment(), Stream(str)
+        name, stream, fruitless = self._fleet.new_segment(), Stream(str), 0
         while not stream.over:
             stream.connected()
+            before = stream.offset
             segment = self._machine.submit(name, jobs, self._token)
             own = segment.name == name
             try:
@@ -67,6 +69,9 @@ class MemoryLink:
                         yield told
             except LinkBroke:
                 self._fleet.tell(Event("link-lost", self._fleet.clock(), host=self._machine.name))
+            fruitless = fruitless + 1 if stream.offset == before else 0
+            if fruitless >= _FRUITLESS and not stream.over:
+                raise StepFailed(f"{self._machine.name}: the host did not take the steps", host=self._machine.name)
 
     def records(self) -> tuple[Record, ...]:
         """The machine's journal, read now."""
@@ -80,7 +85,8 @@ class MemoryLink:
         """Append LINES that are not there yet."""
         for line in lines:
             self._call("record")
-            self._machine.record(line)
+            if not self._machine.record(line):
+                raise StepFailed(f"{self._machine.name}: record: is the disk full?", host=self._machine.name)
             self._call("recorded")
 
     def keep(self, run: str, name: str, text: str) -> None:
@@ -136,8 +142,12 @@ class Fleet:
         """A moment that a controller watches: note it, and let its trouble happen."""
         self.moments.append(moment)
         trouble = self.trouble.pop(moment, None)
-        if trouble in (Trouble.POWER, Trouble.TORN):
-            machine.lose_power(torn=trouble is Trouble.TORN)
+        if trouble in (Trouble.TORN, Trouble.UNENDED):
+            machine.tear(0.5 if trouble is Trouble.TORN else 0.0)
+        if trouble in (Trouble.POWER, Trouble.TORN, Trouble.UNENDED):
+            machine.lose_power()
+        elif trouble is Trouble.FULL:
+            machine.full = True
         elif trouble is Trouble.LOST:
             raise LinkLost(f"{machine.name}: the link was lost", "the same command again picks it up")
         elif trouble in (Trouble.BLIP, Trouble.AWAY) and moment.key:
@@ -179,6 +189,7 @@ class Fleet:
         token: str = "",
         answers: Mapping[str, str] | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        lost: Callable[[], bool] = lambda: False,
     ) -> Run:
         """A controller that is about to carry out PLAN as RUN; it holds the lock TOKEN if it has one."""
         if token:
@@ -193,18 +204,23 @@ class Fleet:
             tool="stormlift test",
             answers=answers or {},
             stopping=stopping,
+            lost=lost,
         )
 
     def again(self, plan: DeploymentPlan, *, token: str = "", answers: Mapping[str, str] | None = None) -> Run:
-        """The same command again: the open run with the plan that it kept, or PLAN as a new run."""
+        """The same command again: the open run with the plan that it kept; a run of PLAN that is closed has nothing
+        left to do (the planner would say so); else PLAN as a new run."""
+        ours = ""
         for machine in self.machines.values():
-            opened = journal.open_run(journal.parse(machine.journal), plan.command)
+            records = journal.parse(machine.journal)
+            opened = journal.open_run(records, plan.command)
             if opened is not None:
                 kept = decode(DeploymentPlan, json.loads(machine.kept[opened.run, PLAN_FILE]))
                 assert digest(kept) == opened.digest
                 return self.run(kept, opened.run, token=token, answers=answers)
+            ours = next((r.run for r in records if r.event == "opened" and r.digest == digest(plan)), ours)
         runs = {run for machine in self.machines.values() for run, _ in machine.kept}
-        return self.run(plan, f"r{len(runs) + 1}", token=token, answers=answers)
+        return self.run(plan, ours or f"r{len(runs) + 1}", token=token, answers=answers)
 
     def tell(self, event: Event) -> None:
         """The sink of every run."""
@@ -215,6 +231,10 @@ class Fleet:
     def records(self, host: str) -> tuple[Record, ...]:
         """The journal of HOST."""
         return journal.parse(self.machines[host].journal)
+
+    def history(self, host: str, step: str) -> list[tuple[str, int, int]]:
+        """Event, attempt and code of what the journal of HOST says of STEP."""
+        return [(r.event, r.attempt, r.code) for r in self.records(host) if r.step.endswith(f":{step}")]
 
     def passed(self) -> set[tuple[str, str, str]]:
         """Host, step and kind of every moment that was."""

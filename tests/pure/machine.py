@@ -11,12 +11,13 @@ from rollout.execute import Job
 from rollout.model import Step
 from tests.pure.world import World
 
-FENCED, NOT_SETTLED, NOT_PROVED = 77, 75, 76
+FENCED, NOT_SETTLED, NOT_PROVED, NOT_JOURNALLED = 77, 75, 76, 73
 
 
 class Trouble(Enum):
     """What may happen to a run: the controller is killed, its link is lost for good, for a moment, or until the host
-    is through with what runs there; the host loses power (in the middle of a journal line, too)."""
+    is through with what runs there; the host loses power (in the middle of a journal line, too, or just before its
+    end); from now on its disk is full."""
 
     KILLED = "killed"
     LOST = "lost"
@@ -24,6 +25,8 @@ class Trouble(Enum):
     AWAY = "away"
     POWER = "power"
     TORN = "torn"
+    UNENDED = "unended"
+    FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -61,26 +64,29 @@ class Machine:
         self.world = world
         self.journal = ""
         self.token = ""
+        self.full = False
         self.kept: dict[tuple[str, str], str] = {}
         self.segments: list[Segment] = []
 
     # --- the journal (common.sh) -------------------------------------------------------------------------
 
-    def append(self, line: str) -> None:
-        """journal: a torn last line is ended first, so that it does not swallow this one."""
+    def append(self, line: str) -> bool:
+        """journal: a torn last line is marked and ended first; False when the disk is full."""
+        if self.full:
+            return False
         if self.journal and not self.journal.endswith("\n"):
-            self.journal += "\n"
+            self.journal += " #torn\n"
         self.journal += f"{line}\n"
+        return True
 
-    def record(self, line: str) -> None:
-        """record: append LINE unless the very same line is there."""
-        if line not in self.journal.split("\n"):
-            self.append(line)
+    def record(self, line: str) -> bool:
+        """record: append LINE unless the very same line is there; False when the disk is full."""
+        return line in self.journal.split("\n") or self.append(line)
 
-    def tear(self) -> None:
-        """Half of the last line never reached the disk."""
+    def tear(self, missing: float = 0.5) -> None:
+        """The last part of the last line never reached the disk; with 0 it is the line's end alone."""
         whole, _, last = self.journal.rstrip("\n").rpartition("\n")
-        self.journal = (f"{whole}\n" if whole else "") + last[: len(last) // 2]
+        self.journal = (f"{whole}\n" if whole else "") + last[: len(last) - int(len(last) * missing)]
 
     # --- the runner (runner.sh) --------------------------------------------------------------------------
 
@@ -99,10 +105,8 @@ class Machine:
         """Let the host work until its next moment; None when the segment is over."""
         return next(segment.work, None)
 
-    def lose_power(self, torn: bool = False) -> None:
+    def lose_power(self) -> None:
         """Everything that runs here ends at once."""
-        if torn:
-            self.tear()
         for segment in self.segments:
             segment.dead = segment.dead or not segment.over
         self.world.reboots.append(self.name)
@@ -129,7 +133,9 @@ class Machine:
         if job.todo.prove_first and step.postcondition and self.world.proves(self.name, step, key, attempt) == 0:
             yield Moment(self.name, "proved", key, attempt)
             return (yield from self._ended(segment, job, 0, proved=True))
-        self.append(f'{job.head},"event":"started","at":{int(self.world.clock())},"attempt":{attempt}}}')
+        if not self.append(f'{job.head},"event":"started","at":{int(self.world.clock())},"attempt":{attempt}}}'):
+            segment.say(f"@finished {key} {self.world.clock()} {NOT_JOURNALLED} false")
+            return NOT_JOURNALLED
         yield Moment(self.name, "started", key, attempt)
         segment.say(f"@started {key} {self.world.clock()}")
         if attempt > 1 and step.repair:

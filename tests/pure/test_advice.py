@@ -105,9 +105,9 @@ def test_what_the_mask_has_learned_never_comes_out(values: list[str], between: s
 def test_the_password_of_any_url_is_masked() -> None:
     mask = Mask()
     assert mask("postgresql+psycopg2://mistral:s3cret@127.0.0.1/mistral") == (
-        f"postgresql+psycopg2://mistral:{MASK}@127.0.0.1/mistral"
+        f"postgresql+psycopg2://{MASK}@127.0.0.1/mistral"
     )
-    assert mask("mongodb://a:b:c@h, amqp://guest:guest@h") == f"mongodb://a:{MASK}@h, amqp://guest:{MASK}@h"
+    assert mask("mongodb://a:b:c@h, amqp://guest:guest@h") == f"mongodb://{MASK}@h, amqp://{MASK}@h"
     assert mask("http://example.com:80/path") == "http://example.com:80/path"
 
 

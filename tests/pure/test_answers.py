@@ -36,6 +36,7 @@ def test_a_host_of_the_apt_family() -> None:
     assert facts.units["st2api"] == UnitState("active", "enabled") and "st2api.socket" not in facts.units
     assert set(catalogue.MISTRAL_UNITS) <= set(facts.units) and len(facts.processes) == 14
     assert facts.evidence == {"keys-unscoped": 0, "keys-old-scope": 40}
+    assert facts.tools == ("apt-get", "dpkg-query")
     assert facts.journal == () and facts.damage == "" and facts.lock is None and facts.fence == 0
     assert facts.free_kib["/var"] == 80521976 and facts.clock > 0 and len(facts.machine) == 32
 

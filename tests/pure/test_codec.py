@@ -9,18 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.codec import Malformed, canonical, decode, digest, encode
-from rollout.model import Before, DeploymentPlan, Finding, Phase, PhasePlan, Settle, Severity, Step
+from rollout.model import Before, DeploymentPlan, Finding, Phase, PhasePlan, Settle, Severity, Step, UnitState
 
-words = st.text(max_size=12)
-steps: st.SearchStrategy[Step] = st.from_type(Step)
-plans: st.SearchStrategy[DeploymentPlan] = st.from_type(DeploymentPlan)
+words = st.text(max_size=8)
+argvs = st.lists(words, max_size=3).map(tuple)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+settles = st.builds(Settle, argvs, finite, st.integers(), st.integers())
+steps = st.builds(
+    Step, words, words, settle=st.none() | settles, argv=argvs, postcondition=argvs, repair=argvs, releases=argvs, hosts=argvs,
+    phase=..., scope=..., kind=..., repeat=..., timeout=..., needs=words, why=words, source=words,
+)  # fmt: skip
+phases = st.builds(PhasePlan, words, st.sampled_from(Phase), st.lists(steps, max_size=2).map(tuple))
+befores = st.builds(Before, st.dictionaries(words, st.builds(UnitState, words, words)), st.dictionaries(words, words))
+plans = st.builds(
+    DeploymentPlan, words, words, argvs, words, words, st.lists(phases, max_size=2).map(tuple), notes=argvs,
+    before=st.dictionaries(words, befores, max_size=2), findings=st.lists(st.builds(Finding), max_size=2).map(tuple),
+)  # fmt: skip
 
-st.register_type_strategy(str, words)
-st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
-st.register_type_strategy(int, st.integers(-(2**53), 2**53))
 
-
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plans)
 def test_any_plan_comes_back(plan: DeploymentPlan) -> None:
     assert decode(DeploymentPlan, json.loads(canonical(plan))) == plan
@@ -31,7 +38,7 @@ def test_any_step_comes_back(step: Step) -> None:
     assert decode(Step, json.loads(json.dumps(encode(step)))) == step
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(plans)
 def test_the_hash_is_that_of_the_content(plan: DeploymentPlan) -> None:
     again = decode(DeploymentPlan, json.loads(json.dumps(encode(plan), indent=3, sort_keys=False)))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rollout.codec import decode, digest
-from rollout.errors import Interrupted, StepFailed
+from rollout.errors import Interrupted, Locked, StepFailed
 from rollout.execute import PLAN_FILE, segments
 from rollout.model import Before, DeploymentPlan, Phase, UnitState
 from tests.pure.fleet import Fleet
@@ -71,12 +71,12 @@ def test_a_run_is_opened_on_all_hosts_before_the_first_step_on_any() -> None:
     assert max(opened) < next(i for i, each in enumerate(fleet.moments) if each.key)
 
 
-def test_a_run_that_is_through_is_closed_on_all_hosts() -> None:
+def test_a_run_that_is_through_is_closed_on_all_hosts_and_what_it_gives_up_is_given_up_first() -> None:
     fleet = Fleet("a", "b")
     fleet.run(plan(phase(Phase.FETCH, step("one")), abandons="r0")).execute()
     for host in ("a", "b"):
-        ends = [(r.run, r.event) for r in fleet.records(host)][-2:]
-        assert ends == [("r1", "closed"), ("r0", "abandoned")]
+        told = [(r.run, r.event) for r in fleet.records(host)]
+        assert told == [("r1", "opened"), ("r0", "abandoned"), ("r1", "started"), ("r1", "finished"), ("r1", "closed")]
 
 
 def test_events_tell_the_run_in_order() -> None:
@@ -191,6 +191,16 @@ def test_whoever_asks_to_stop_is_heard_after_the_step_that_runs() -> None:
     assert fleet.world.did("two") == ["a"] and fleet.world.did("three") == []
     fleet.again(planned).execute()
     assert [len(fleet.world.did(name)) for name in ("one", "two", "three", "four")] == [2, 1, 2, 2]
+
+
+def test_whoever_lost_the_lock_stops_before_the_next_step() -> None:
+    fleet = Fleet("a")
+    run = fleet.run(
+        packages(step("one", "a"), once("two", "a"), hosts=("a",)), lost=lambda: bool(fleet.world.did("one"))
+    )
+    with pytest.raises(Locked, match="another controller took over run r1"):
+        run.execute()
+    assert fleet.world.did("two") == []
 
 
 def test_a_finished_run_that_is_executed_again_does_nothing() -> None:

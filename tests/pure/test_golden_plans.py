@@ -88,8 +88,9 @@ def planned(story: Story) -> Plan:
     """The plan of STORY, findings included, as `invoke plan` makes it."""
     facts, target = story()
     who = deployment("pair" if len(facts) > 1 else next(iter(facts)), *facts)
-    findings = preflight.inspect(who.name, facts, target)
-    return Plan((plan(who, facts, target, migrations.ALL, findings),), findings)
+    made = plan(who, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+    findings = preflight.inspect(who.name, facts, target, tuple(dict.fromkeys(phase.hop for phase in made.phases)))
+    return Plan((replace(made, findings=findings),), findings)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)

@@ -20,8 +20,8 @@ TRIES = 4
 PROBE: dict[str, Any] = {"repeat": Repeat.PROBE, "postcondition": ("true",), "repair": ("true",)}
 SMALL = plan(
     phase(Phase.STOP, step("stop"), check("quiet")),
-    phase(Phase.PACKAGES, step("packages", **PROBE), check("still-quiet")),
-    phase(Phase.MISTRAL, once("upgrade", "b", postcondition=("true",)), once("populate", "b")),
+    phase(Phase.PACKAGES, step("packages", **PROBE)),
+    phase(Phase.MISTRAL, once("upgrade", "b", postcondition=("true",))),
 )
 
 
@@ -63,19 +63,32 @@ def went_well(fleet: Fleet, planned: DeploymentPlan) -> None:
     for host in planned.hosts:
         records = fleet.records(host)
         assert records[-1].event == "closed"
-        keys = [f"{p.hop}:{s.id}" for p in planned.phases for s in p.steps if host in s.hosts and s.kind is Kind.RUN]
+        steps = [(p, s) for p in planned.phases for s in p.steps if host in s.hosts and s.kind is Kind.RUN]
+        keys = [f"{p.hop}:{s.id}" for p, s in steps]
         done = [r.step for r in records if r.event == "finished" and r.code == 0 and r.host == host and r.step in keys]
-        assert done == keys, f"{host}: each step finishes once, in the order of the plan"
+        assert list(dict.fromkeys(done)) == keys, f"{host}: each step finishes, in the order of the plan"
+        # What a run relies on (stopped, started) is brought about again when it is taken up; nothing else is.
+        again = {key for key in done if done.count(key) > 1}
+        assert again <= {f"{p.hop}:{s.id}" for p, s in steps if p.name in (Phase.STOP, Phase.START)}
         shared = {f"{p.hop}:{s.id}" for p in planned.phases for s in p.steps if s.scope is Scope.DEPLOYMENT}
         assert shared <= {r.step for r in records if r.event == "finished" and r.code == 0}
 
 
-@pytest.mark.parametrize("alone", [True, False], ids=["goes on alone", "is picked up"])
 @pytest.mark.parametrize(
-    "trouble", [Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED], ids=lambda each: each.value
+    ("trouble", "alone"),
+    [
+        (Trouble.POWER, False),
+        (Trouble.BLIP, False),
+        (Trouble.AWAY, False),
+        (Trouble.LOST, False),
+        (Trouble.LOST, True),
+        (Trouble.KILLED, False),
+        (Trouble.KILLED, True),
+    ],
 )
 def test_any_moment_of_a_small_run(trouble: Trouble, alone: bool) -> None:
-    for moment in SMALL_MOMENTS:
+    # Only a controller dies between two steps, too: in the middle of its own reading and writing.
+    for moment in (each for each in SMALL_MOMENTS if each.key or (trouble is Trouble.KILLED and alone)):
         fleet = Fleet(*SMALL.hosts)
         fleet.trouble[moment] = trouble
         tried_until_done(fleet, SMALL, alone=alone, locked=False)
@@ -84,7 +97,7 @@ def test_any_moment_of_a_small_run(trouble: Trouble, alone: bool) -> None:
 
 
 def test_any_moment_of_a_small_run_under_a_lock() -> None:
-    for moment in SMALL_MOMENTS:
+    for moment in (each for each in SMALL_MOMENTS if each.key):
         fleet = Fleet(*SMALL.hosts)
         fleet.trouble[moment] = Trouble.KILLED
         with pytest.raises(ControllerDied):
@@ -95,12 +108,14 @@ def test_any_moment_of_a_small_run_under_a_lock() -> None:
         went_well(fleet, SMALL)
 
 
-def test_any_line_of_the_journal_may_be_torn() -> None:
+@pytest.mark.parametrize("trouble", [Trouble.TORN, Trouble.UNENDED])
+def test_any_line_of_the_journal_may_be_cut_off(trouble: Trouble) -> None:
     for moment in (each for each in SMALL_MOMENTS if each.when in ("started", "finished")):
         fleet = Fleet(*SMALL.hosts)
-        fleet.trouble[moment] = Trouble.TORN
+        fleet.trouble[moment] = trouble
         tried_until_done(fleet, SMALL, alone=True, locked=False)
         assert fleet.world.effects == SMALL_EFFECTS
+        went_well(fleet, SMALL)
 
 
 @settings(max_examples=10, deadline=None)

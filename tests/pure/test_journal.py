@@ -64,7 +64,12 @@ def test_a_last_line_that_lacks_only_its_end_was_written() -> None:
 
 def test_a_torn_line_that_the_next_one_ended_counts_as_not_written() -> None:
     torn = canonical(line("started", step="x"))[:30]
-    assert parse(f"{text(line('opened'))}{torn}\n{text(line('closed'))}") == (line("opened"), line("closed"))
+    assert parse(f"{text(line('opened'))}{torn} #torn\n{text(line('closed'))}") == (line("opened"), line("closed"))
+
+
+def test_a_line_that_lacked_only_its_end_stays_written_when_the_next_one_ended_it() -> None:
+    whole = canonical(line("finished", step="x"))
+    assert parse(f"{whole} #torn\n{text(line('closed'))}") == (line("finished", step="x"), line("closed"))
 
 
 @pytest.mark.parametrize(

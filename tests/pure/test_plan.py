@@ -74,11 +74,8 @@ def test_a_stop_whose_packages_nobody_offers_stops_before_any_change(missing: st
     host = yum_box("a", "1.4.0")
     without = {**host.available, missing: tuple(v for v in host.available[missing] if not v.startswith("1.5"))}
     facts = by_name(replace(host, available=without))
-    findings = preflight.inspect("a", facts, "2.0.1")
-    try:
-        plan(deployment("a"), facts, "2.0.1", migrations.ALL, findings)
-    except PlanRefused:
-        return
+    made = plan(deployment("a"), facts, "2.0.1", migrations.ALL)
+    findings = preflight.inspect("a", facts, "2.0.1", tuple(dict.fromkeys(phase.hop for phase in made.phases)))
     assert any(each.severity is Severity.INHIBITOR and "1.5.1" in each.cause for each in findings)
 
 
@@ -97,6 +94,15 @@ def offered_everywhere() -> dict[str, tuple[str, ...]]:
     return {
         name: tuple(version(name, each) for each in releases) for name in ("st2", "st2web", "st2chatops", "st2mistral")
     }
+
+
+def test_what_lies_beyond_the_known_releases_is_refused() -> None:
+    facts = by_name(box("a", "2.0.1"))
+    with pytest.raises(PlanRefused) as caught:
+        plan(deployment("a"), facts, "2.3.0", migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+    assert "2.2.1" in caught.value.message and caught.value.hint == "--to 2.2.1"
+    beyond = by_name(box("a", "2.3.0", settled="2.3.0"))
+    assert plan(deployment("a"), beyond, "2.3.0", migrations.ALL, known_until="2.2.1").empty
 
 
 # What is planned.
@@ -123,7 +129,9 @@ def test_a_database_behind_its_package_is_work_even_at_the_target() -> None:
 def test_a_deployment_without_mistral_has_no_step_of_it() -> None:
     made = planned("2.2.1", box("a", "2.0.1", packages=("st2", "st2web")))
     assert not [step for step in ids(made) if "mistral" in step]
-    assert made.point_of_no_return.startswith("packages.set")
+    assert made.point_of_no_return.startswith("the first step of migrations")
+    short = planned("2.2.1", box("a", "2.1.1", packages=("st2", "st2web")))
+    assert short.point_of_no_return.startswith("packages.set")
 
 
 def test_mistral_is_upgraded_on_a_host_whose_database_answers() -> None:

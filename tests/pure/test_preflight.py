@@ -8,6 +8,7 @@ import pytest
 
 from rollout import preflight
 from rollout.facts import Facts, MistralFacts
+from rollout.journal import Record
 from rollout.model import Finding, Severity
 from rollout.preflight import inspect, shared_databases
 from tests.pure.boxes import box, broken_mistral, by_name, mistral, settled_at, yum_box
@@ -69,6 +70,7 @@ PROVOKED: dict[str, tuple[list[Facts], str]] = {
         "2.2.1 is installed, the journal settled 2.0.1",
     ),
     "held": ([healthy(hold="run r1 since noon")], "run r1 since noon"),
+    "dump-tools-missing": ([healthy(tools=("apt-get", "pg_dump"))], "pg_restore would be needed"),
     "mistral-broken": ([healthy(mistral=broken_mistral(unfinished=0))], "broken"),
     "mistral-damaged": ([healthy(mistral=state("damaged"))], "damaged"),
     "mistral-unmanaged": ([healthy(mistral=state("unmanaged"))], "unmanaged"),
@@ -105,6 +107,33 @@ def test_no_finding_of_the_code_is_without_its_test() -> None:
 def test_a_run_that_is_open_explains_what_would_be_findings() -> None:
     facts = replace(open_journal(), mistral=state("old", head="020"))
     assert not {each.key for each in found(facts)} & {"held", "upgraded-by-hand", "versions-mixed"}
+
+
+def test_what_was_settled_by_hand_is_no_finding_any_more() -> None:
+    by_hand = Record(1, "r9", "settled", 9, data={"release": "2.0.1", "baseline": True})
+    facts = box("a", "2.2.1", journal=(*settled_at("2.1.1", "a", "a"), by_hand), mistral=mistral("2.2.1"))
+    assert found(facts) == []
+
+
+def test_a_stop_on_the_way_is_looked_at_like_the_target() -> None:
+    without = {"st2": ("2.0.1-8",)}
+    facts = by_name(yum_box("a", "1.4.0", packages=("st2",), available=without))
+    assert inspect("who", facts, "2.0.1") == ()
+    (finding,) = inspect("who", facts, "2.0.1", ("1.5.1", "2.0.1"))
+    assert (finding.key, finding.host) == ("candidate-missing", "a") and "1.5.1" in finding.cause
+
+
+def test_room_for_the_dump_is_counted() -> None:
+    big = replace(OLD, size=5 << 30)
+    (finding,) = found(healthy(mistral=big, free_kib={"/var": 4 << 20, "/opt": 4 << 20}))
+    assert finding.key == "disk-short" and "/var" in finding.cause and "6144 MiB" in finding.cause
+
+
+def test_what_holds_is_what_lets_go() -> None:
+    recovering = replace(settled_at("2.2.1", "a", "a")[0], data={"command": "mistral.recover"})
+    facts = box("a", "2.2.1", hold="run r1", journal=(recovering,), mistral=mistral("2.2.1"))
+    (finding,) = found(facts)
+    assert finding.key == "held" and finding.remedy.endswith("invoke mistral.recover --hosts who")
 
 
 def test_an_unfinished_execution_matters_only_on_the_way_over_2_2() -> None:

@@ -124,6 +124,24 @@ def test_a_deployment_without_mistral_is_refused() -> None:
         recovered(box("a", "2.2.1", packages=("st2",)))
 
 
+def cut_off(command: str) -> tuple[Record, ...]:
+    return (replace(settled_at("2.2.1", "a", "pair")[0], data={"command": command}),)
+
+
+@pytest.mark.parametrize("state", ["old", "upgraded"])
+def test_a_repair_that_was_cut_off_behind_its_drop_is_finished(state: str) -> None:
+    facts = box("a", "2.2.1", mistral=mistral("2.2.1", state=state), journal=cut_off("mistral.recover"), hold="run r0")
+    plan = recovered(facts)
+    assert plan.command == "mistral.recover" and plan.abandons == "r0"
+    assert {"mistral.upgrade", "mistral.populate", "start.release"} <= set(steps(plan))
+    assert "mistral.drop" not in steps(plan)
+
+
+def test_a_repair_that_was_cut_off_before_its_drop_is_planned_anew() -> None:
+    plan = recovered(replace(BROKEN, journal=cut_off("mistral.recover")))
+    assert plan.abandons == "r0" and "mistral.drop" in steps(plan)
+
+
 # mistral.upgrade
 
 
@@ -142,6 +160,11 @@ def test_an_old_database_is_upgraded_while_mistral_is_down_everywhere() -> None:
 
 def test_a_database_at_its_head_needs_nothing() -> None:
     assert upgraded(box("a", "2.2.1")).empty
+
+
+def test_an_upgrade_of_the_database_that_was_cut_off_is_finished() -> None:
+    plan = upgraded(box("a", "2.2.1", journal=cut_off("mistral.upgrade")))
+    assert plan.abandons == "r0" and {"mistral.populate", "start.units"} <= set(steps(plan))
 
 
 def test_a_broken_database_is_sent_to_recover() -> None:
@@ -186,6 +209,31 @@ def test_a_restart_stops_proves_and_starts_what_ran() -> None:
     made = steps(repairs.restart_services(deployment("a"), hosts(box("a", "2.0.1", units=here))))
     assert list(made) == ["stop.units", "stop.leftovers", "stop.proved", "start.release", "start.units"]
     assert made["start.units"].argv == ("systemctl", "start", "st2api")
+
+
+def test_a_restart_in_the_middle_of_an_upgrade_is_refused() -> None:
+    host = box("a", "2.0.1", journal=opened("fetch.packages"))
+    with pytest.raises(PlanRefused) as caught:
+        repairs.restart_services(deployment("a"), hosts(host))
+    assert "r0" in caught.value.message and "invoke upgrade --hosts a" in caught.value.hint
+
+
+@pytest.mark.parametrize(("state", "cure"), [("old", "upgrade"), ("empty", "upgrade"), ("broken", "recover")])
+@pytest.mark.parametrize("plan_of", [repairs.start_services, repairs.restart_services])
+def test_mistral_is_never_started_on_a_database_that_it_would_break(
+    plan_of: repairs.Planner, state: str, cure: str
+) -> None:
+    facts = box("a", "2.2.1", mistral=mistral("2.1.1", state=state, sentence=f"it is {state}", head="020"))
+    with pytest.raises(PlanRefused) as caught:
+        plan_of(deployment("a"), hosts(facts))
+    assert f"it is {state}" in caught.value.message and caught.value.hint == f"invoke mistral.{cure} --hosts a"
+
+
+def test_an_upgrade_that_serves_again_is_not_given_up_by_a_start() -> None:
+    begun = opened("packages.set", "start.units")
+    served = replace(begun[-1], event="finished")
+    plan = repairs.start_services(deployment("a"), hosts(box("a", "2.2.1", journal=(*begun, served))))
+    assert plan.abandons == "" and "start.units" in steps(plan)
 
 
 def test_a_reload_registers_all_and_fails_loudly() -> None:
