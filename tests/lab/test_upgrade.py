@@ -80,17 +80,16 @@ def test_again_there_is_nothing_to_do_and_nothing_changes(operator: Operator, up
     assert {host: fingerprint(operator.fleet, host) for host in ST2_HOSTS} == before
 
 
+FINGERPRINT = """{
+  dpkg-query -W 2>/dev/null || rpm -qa | sort
+  find /etc /var/lib/stormlift /opt/stackstorm -type f -not -name '*.pyc' -printf '%p %s %T@\\n' | sort
+  systemctl show -p ExecMainStartTimestamp st2api mistral-server
+} | sha256sum"""
+
+
 def fingerprint(fleet: Fleet, host: str) -> str:
-    """What a run could have changed: packages, configuration, state, units, when processes began."""
-    return fleet.execute(
-        host,
-        "sh",
-        "-c",
-        (
-            "{ dpkg-query -W 2>/dev/null || rpm -qa | sort; find /etc /var/lib/stormlift /opt/stackstorm -type f -not -name '*.pyc'"
-            " -printf '%p %s %T@\\n' | sort; systemctl show -p ExecMainStartTimestamp st2api mistral-server; } | sha256sum"
-        ),
-    ).stdout
+    """What a run could have changed: packages, configuration, state, when processes began."""
+    return fleet.execute(host, "sh", "-c", FINGERPRINT).stdout
 
 
 def test_the_scopes_were_renamed_once_per_deployment(fleet: Fleet, upgraded: Said) -> None:
