@@ -94,6 +94,7 @@ class Run:
     def execute(self) -> None:
         """Run every phase; raises StepFailed at the first step that failed, with the log's last lines."""
         self._read_journals()
+        self._copy()
         self._open()
         for phase in self.plan.phases:
             self._phase(phase)
@@ -197,7 +198,7 @@ class Run:
         with ThreadPoolExecutor(len(work)) as pool:
             ends = list(pool.map(lambda item: self._work(phase, *item), work.items()))
         self._read_journals()
-        self._copy(steps)
+        self._copy()
         for end in ends:
             if isinstance(end, StormliftError):
                 raise end
@@ -301,10 +302,8 @@ class Run:
         said = reasons.get(told.code, f"exit code {told.code}")
         return StepFailed(f"{host}: {title}: {said}", "", host=host, step=told.key, log=told.log)
 
-    def _copy(self, steps: tuple[Step, ...]) -> None:
-        """Put the deployment's records onto every host of it."""
-        if all(step.scope is Scope.HOST for step in steps):
-            return
+    def _copy(self) -> None:
+        """Put the deployment's records onto every host of it, also those that a dead controller did not get to copy."""
         shared = [record for record in journal.merged(self.journals) if record.run == self.id]
         for name, link in self.links.items():
             have = {(r.run, r.event, r.step, r.attempt) for r in self.journals[name]}

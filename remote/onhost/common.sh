@@ -38,7 +38,7 @@ state_dir() {
 # A record counts only when it is on the disk.
 journal() {
   state_dir
-  if [ -s "$STATE/journal" ] && [ -n "$(tail -c 1 "$STATE/journal")" ]; then
+  if [ -s "$STATE/journal" ] && [ "$(tail -c 1 "$STATE/journal" | od -An -tx1 | tr -d ' ')" != 0a ]; then
     printf ' #torn\n' >>"$STATE/journal" # it must neither swallow this line nor be read
   fi
   (umask 077 && printf '%s\n' "$1" >>"$STATE/journal") && { sync "$STATE/journal" 2>/dev/null || sync; }

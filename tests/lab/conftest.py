@@ -3,10 +3,13 @@
 Nothing is skipped where Docker is missing: the lab installs and starts an engine, or the tests fail.
 """
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from lab.build import locked
 from lab.docker import COMPOSE_FILE, LAB, compose_command
 from lab.fleet import Fleet
 from lab.topology import DEFAULT_RELEASE
@@ -20,8 +23,9 @@ def prepared_fleet() -> Iterator[Fleet]:
     """The fleet's images and keys, with compose.yml's variables set, and nothing left of a session that was killed."""
     fleet = Fleet(PROJECT, PORT_BASE, LAB / "state" / "test")
     fleet.prepare(DEFAULT_RELEASE)
-    fleet.down()
-    with pytest.MonkeyPatch.context() as patch:
+    # A second session on this machine, of another checkout say, waits for the first: they would share containers.
+    with locked(Path(tempfile.gettempdir()) / "stormlift", PROJECT), pytest.MonkeyPatch.context() as patch:
+        fleet.down()
         for name, value in fleet.environment().items():
             patch.setenv(name, value)
         yield fleet
