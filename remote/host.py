@@ -53,6 +53,7 @@ class RemoteHost:
         password: Secret | None = None,
         gateway: "RemoteHost | None" = None,
         notice: Callable[[str, str], None] = lambda kind, host: None,
+        reconnect_s: float = RECONNECT_S,
     ) -> None:
         self.host = host
         self.token = ""
@@ -61,6 +62,7 @@ class RemoteHost:
         self._password = password
         self._gateway = gateway
         self._notice = notice
+        self._reconnect_s = reconnect_s
         self._connection: Connection | None = None
         self._opening = threading.Lock()
 
@@ -255,7 +257,7 @@ class RemoteHost:
         """ACTION, again and again while the host cannot be reached; for the middle of a run."""
         attempts = Retrying(
             retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_delay(RECONNECT_S),
+            stop=stop_after_delay(self._reconnect_s),
             wait=wait_fixed(RECONNECT_EVERY_S),
             reraise=True,
         )

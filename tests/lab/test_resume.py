@@ -1,0 +1,65 @@
+"""Killed, interrupted, taken up again: the same command ends where an undisturbed run ends."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab.fleet import Fleet
+from tests.lab.desk import Operator, write_inventory
+from tests.lab.test_upgrade import script_runs
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def operator(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    folder = tmp_path_factory.mktemp("desk")
+    write_inventory(folder, fleet)
+    fleet.reset("apt1", release="2.0.1")
+    fleet.execute("apt1", "sh", "-c", "mkdir -p /run/lab; echo 6 > /run/lab/register-sleep")
+    yield Operator(folder, fleet)
+    fleet.reset("apt1")
+
+
+def begun_packages(operator: Operator) -> "subprocess.Popen[str]":
+    """An upgrade whose package step has just begun."""
+    run = operator.begins("upgrade", "--hosts", "apt1", "--yes")
+    deadline = time.monotonic() + 120
+    while not any(r["event"] == "started" and r["step"].endswith(":packages.set") for r in operator.journal("apt1")):
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.2)
+    return run
+
+
+def goes_on_to_the_end(operator: Operator) -> None:
+    said = operator.types("upgrade", "--hosts", "apt1", "--yes")
+    assert said.code == 0, said.all
+    assert "goes on" in said.err
+    row = operator.types("status", "--hosts", "apt1", "--json").json["hosts"][0]
+    assert (row["settled"], row["hold"], row["run"], row["lock"]) == ("2.2.1", "", "", "")
+    records = operator.journal("apt1")
+    done = [r["step"] for r in records if r["event"] == "finished" and r["code"] == 0 and ":stop." not in r["step"]]
+    packages = [step for step in done if step.endswith(":packages.set")]
+    assert packages == ["2.2.1:packages.set"]
+    assert script_runs(operator.fleet, "apt1") == [("st2-migrate-datastore-scopes.py", "succeeded")]
+
+
+def test_a_killed_controller_does_not_kill_apt_and_the_same_command_picks_it_up(operator: Operator) -> None:
+    run = begun_packages(operator)
+    run.kill()
+    run.wait()
+    goes_on_to_the_end(operator)
+
+
+def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_130(operator: Operator) -> None:
+    run = begun_packages(operator)
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "stopping after the step that runs now" in said
+    assert "next: the same command goes on from here" in said
+    assert "st2 is stopped and held" in said
+    goes_on_to_the_end(operator)

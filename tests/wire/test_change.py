@@ -1,0 +1,129 @@
+"""A change over a link that breaks: what runs goes on by itself, once, and is picked up where it was."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from remote.host import RemoteHost
+from rollout.codec import canonical
+from rollout.errors import LinkLost
+from rollout.execute import Job, Told
+from rollout.journal import Todo
+from rollout.model import Phase, Settle, Step
+from rollout.secret import Mask
+from tests.wire.fleet import WireFleet
+from tests.wire.sshd import WireHost
+
+RUN = "20260101-000000-abcd"
+
+
+@pytest.fixture
+def box(wire_fleet: WireFleet) -> Iterator[RemoteHost]:
+    (served,) = wire_fleet.add("box")
+    wire_fleet.write()
+    served.sudo("nopasswd")
+    host = RemoteHost(wire_fleet.host("box"), wire_fleet.known_hosts, Mask())
+    yield host
+    host.close()
+
+
+def served(fleet: WireFleet) -> WireHost:
+    return fleet["box"]
+
+
+def job(name: str, script: str, settle: Settle | None = None) -> Job:
+    step = Step(name, name, Phase.PACKAGES, ("sh", "-c", script), settle=settle)
+    return Job(Todo(step, 1), f"2.2.1:{name}", canonical({"run": RUN, "step": f"2.2.1:{name}", "v": 1})[:-1])
+
+
+def finished(told: list[Told]) -> list[tuple[str, int]]:
+    return [(each.key, each.code) for each in told if each.kind == "finished"]
+
+
+def changed(host: RemoteHost, jobs: tuple[Job, ...], on_start: Callable[[], None]) -> list[Told]:
+    """All that CHANGE tells; ON_START is called when the first step has started."""
+    told: list[Told] = []
+    for each in host.change(RUN, jobs):
+        if each.kind == "started" and not told:
+            on_start()
+        told.append(each)
+    return told
+
+
+def test_steps_run_in_order_and_stop_at_the_first_failure(box: RemoteHost, tmp_path: Path) -> None:
+    jobs = (
+        job("one", f"echo one >>{tmp_path}/out"),
+        job("two", "echo no >&2; exit 9"),
+        job("three", f"echo 3 >>{tmp_path}/out"),
+    )
+    told = list(box.change(RUN, jobs))
+    assert finished(told) == [("2.2.1:one", 0), ("2.2.1:two", 9)]
+    assert told[-1].log == "no"
+    assert (tmp_path / "out").read_text() == "one\n"
+    assert [(r.event, r.step, r.code) for r in box.records()] == [
+        ("started", "2.2.1:one", 0),
+        ("finished", "2.2.1:one", 0),
+        ("started", "2.2.1:two", 0),
+        ("finished", "2.2.1:two", 9),
+    ]
+
+
+def test_a_cut_link_is_made_again_and_nothing_runs_twice(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    jobs = (
+        job("slow", f"echo begun >>{tmp_path}/out; sleep 1.5; echo \xe9 done"),
+        job("next", f"echo next >>{tmp_path}/out"),
+    )
+    told = changed(box, jobs, served(wire_fleet).cut)
+    assert finished(told) == [("2.2.1:slow", 0), ("2.2.1:next", 0)]
+    assert (tmp_path / "out").read_text() == "begun\nnext\n"
+    assert served(wire_fleet).connections == 2
+
+
+def test_a_link_that_stays_away_says_that_the_host_goes_on(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    impatient = RemoteHost(box.host, wire_fleet.known_hosts, Mask(), reconnect_s=1)
+
+    def gone() -> None:
+        served(wire_fleet).refuse_connections()
+        served(wire_fleet).cut()
+
+    with pytest.raises(LinkLost) as caught:
+        changed(impatient, (job("slow", f"sleep 6; echo done >{tmp_path}/out"),), gone)
+    assert "goes on by itself" in caught.value.hint
+    served(wire_fleet).accept_connections()
+    # The same command from another desk finds it running, waits for its end, and is told to look again.
+    assert [each.kind for each in box.change(RUN, (job("later", "true"),))][-1] == "interrupted"
+    assert (tmp_path / "out").read_text() == "done\n"
+    assert [r.event for r in box.records()] == ["started", "finished"]
+
+
+def test_what_does_not_settle_is_issued_again_and_then_fails(box: RemoteHost, tmp_path: Path) -> None:
+    twice = Settle(("sh", "-c", f"[ $(wc -l <{tmp_path}/out) -ge 2 ]"), every=0.1, tries=2, issues=2)
+    told = list(box.change(RUN, (job("stop", f"echo x >>{tmp_path}/out", twice), job("next", "true"))))
+    assert finished(told) == [("2.2.1:stop", 0), ("2.2.1:next", 0)]
+    never = Settle(("sh", "-c", "echo still there; exit 1"), every=0.1, tries=2, issues=2)
+    told = list(box.change(RUN, (job("again", f"echo y >>{tmp_path}/again", never),)))
+    assert finished(told) == [("2.2.1:again", 75)]
+    assert "still there" in told[-1].log
+    assert (tmp_path / "again").read_text() == "y\ny\n"
+
+
+def test_a_controller_that_lost_the_lock_does_nothing_more(box: RemoteHost, tmp_path: Path) -> None:
+    assert box.lock(1, "mine", "{}") == ""
+    released = threading.Event()
+
+    def taken_over() -> None:
+        other = RemoteHost(box.host, box._known_hosts, Mask())
+        assert other.lock(2, "theirs", "{}", stale="mine") == ""
+        other.close()
+        released.set()
+
+    told = changed(box, (job("slow", "sleep 1"), job("next", f"touch {tmp_path}/out")), taken_over)
+    assert released.is_set()
+    assert finished(told) == [("2.2.1:slow", 0), ("2.2.1:next", 77)]
+    assert not (tmp_path / "out").exists()
