@@ -5,6 +5,7 @@ StackStorm/st2-packages at each branch, and the migrations of StackStorm/mistral
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from rollout.errors import UnknownRelease
 from rollout.versions import minor, order
@@ -142,6 +143,7 @@ def components(release_: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+@cache
 def all_units() -> tuple[str, ...]:
     """Every unit of any release, so that a hold also covers what a new package brings."""
     names = dict.fromkeys(unit for each in RELEASES for unit in components(each))

@@ -1,5 +1,6 @@
 """Turn the model's frozen dataclasses into JSON and back, and hash them; every reader gets the place of a mistake."""
 
+import functools
 import hashlib
 import json
 import types
@@ -83,9 +84,14 @@ def _decode_enum(kind: type[Enum], data: Any, place: str) -> Enum:
         raise Malformed(f"{place}: {data!r} is none of {known}") from None
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _decode_dataclass(kind: type, data: Any, place: str) -> Any:
     given = _shape(dict, data, place)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     known = {f.name: f for f in fields(kind)}
     if unknown := sorted(set(given) - set(known)):
         raise Malformed(f"{place}: unknown key {unknown[0]!r}")

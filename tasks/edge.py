@@ -180,7 +180,7 @@ class Desk:
                 os._exit(Interrupted.exit_code)
             self.stopping = True
             self.say(
-                "\nstopping after the step that runs now; Ctrl-C again leaves at once (the step goes on by itself)"
+                "\nstopping when the steps that hosts are at are through; Ctrl-C again leaves at once (they go on by themselves)"
             )
 
         before = signal.signal(signal.SIGINT, pressed)

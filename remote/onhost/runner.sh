@@ -134,6 +134,7 @@ step() {
   if [ "$_attempt" -gt 1 ] && part repair; then (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null; fi
   (umask 022 && "do_$_n") >>"$_log" 2>&1 </dev/null
   _code=$?
+  case $_code in 73 | 75 | 76 | 77) _code=1 ;; esac # words of the runner's own, further down
   if [ "$_code" = 0 ] && part settle; then settled || _code=75; fi
   if [ "$_code" = 0 ] && part prove; then "prove_$_n" >>"$_log" 2>&1 </dev/null || _code=76; fi
   ended "$_code"

@@ -3,13 +3,11 @@
 Nothing is skipped where Docker is missing: the lab installs and starts an engine, or the tests fail.
 """
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from lab.build import locked
+from lab.digest import locked
 from lab.docker import COMPOSE_FILE, LAB, compose_command
 from lab.fleet import Fleet
 from lab.topology import DEFAULT_RELEASE
@@ -24,7 +22,7 @@ def prepared_fleet() -> Iterator[Fleet]:
     fleet = Fleet(PROJECT, PORT_BASE, LAB / "state" / "test")
     fleet.prepare(DEFAULT_RELEASE)
     # A second session on this machine, of another checkout say, waits for the first: they would share containers.
-    with locked(Path(tempfile.gettempdir()) / "stormlift", PROJECT), pytest.MonkeyPatch.context() as patch:
+    with locked(PROJECT), pytest.MonkeyPatch.context() as patch:
         fleet.down()
         for name, value in fleet.environment().items():
             patch.setenv(name, value)

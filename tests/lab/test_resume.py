@@ -59,7 +59,7 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_130(operator: Oper
     run.send_signal(signal.SIGINT)
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 130, said
-    assert "stopping after the step that runs now" in said
+    assert "stopping when the steps that hosts are at are through" in said
     assert "next: the same command goes on from here" in said
     assert "st2 is stopped and held" in said
     goes_on_to_the_end(operator)

@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from remote.stream import Stream
 from rollout import journal
@@ -18,6 +19,10 @@ from tests.pure.world import Clock, World
 
 _REISSUE_WAIT_S = 2.0
 _FRUITLESS = 20
+
+
+# The same text is read again and again: by every controller, after every step, by every test.
+parsed = lru_cache(maxsize=256)(journal.parse)
 
 
 class ControllerDied(BaseException):
@@ -77,7 +82,7 @@ class MemoryLink:
         """The machine's journal, read now."""
         self._call("records")
         try:
-            return journal.parse(self._machine.journal)
+            return parsed(self._machine.journal)
         except Malformed as error:
             raise StepFailed(f"{self._machine.name}: {error}", "", host=self._machine.name) from None
 
@@ -212,7 +217,7 @@ class Fleet:
         left to do (the planner would say so); else PLAN as a new run."""
         ours = ""
         for machine in self.machines.values():
-            records = journal.parse(machine.journal)
+            records = parsed(machine.journal)
             opened = journal.open_run(records, plan.command)
             if opened is not None:
                 kept = decode(DeploymentPlan, json.loads(machine.kept[opened.run, PLAN_FILE]))
@@ -230,7 +235,7 @@ class Fleet:
 
     def records(self, host: str) -> tuple[Record, ...]:
         """The journal of HOST."""
-        return journal.parse(self.machines[host].journal)
+        return parsed(self.machines[host].journal)
 
     def history(self, host: str, step: str) -> list[tuple[str, int, int]]:
         """Event, attempt and code of what the journal of HOST says of STEP."""

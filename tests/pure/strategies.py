@@ -10,7 +10,7 @@ from rollout.model import Deployment, UnitState
 from rollout.versions import order
 from tests.pure.boxes import SET, deployment, mistral, settled_at, units
 
-HOSTS = ("a", "b", "c", "d")
+HOSTS = ("a", "b", "c")
 STATES = [
     UnitState("active", "enabled"),
     UnitState("activating", "enabled"),
@@ -60,9 +60,9 @@ def moved(host: Facts, release: str, settled: bool) -> Facts:
 
 @st.composite
 def sites(draw: st.DrawFn, release: str = "") -> Site:
-    """Up to four hosts at one release, each with some of the packages and its units in any state."""
+    """Up to three hosts at one release, each with some of the packages and its units in any state."""
     at = release or draw(st.sampled_from(catalogue.RELEASES))
-    names = HOSTS[: draw(st.integers(1, 4))]
+    names = HOSTS[: draw(st.integers(1, 3))]
     facts = {}
     for name in names:
         packages = packages_at(at, tuple(draw(st.lists(st.sampled_from(SET), min_size=1, unique=True)))) or ("st2",)

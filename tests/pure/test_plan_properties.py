@@ -14,7 +14,7 @@ from rollout.plan import Plan, plan
 from rollout.text import plan_text
 from tests.pure.strategies import Site, sites, ways
 
-FAST = settings(max_examples=12, deadline=None)
+FAST = settings(max_examples=10, deadline=None)
 PHASES = list(Phase)
 MIGRATIONS = {step.id: step for migration in migrations.ALL for step in migration.steps}
 Way = tuple[str, ...]

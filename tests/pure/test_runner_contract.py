@@ -97,6 +97,17 @@ def test_runner_and_memory_tell_the_same(story: Story, tmp_path: Path) -> None:
     assert [r.by for r in real.records()] == [r.by for r in fleet.records("a")]
 
 
+@pytest.mark.parametrize("code", [73, 75, 76, 77])
+def test_a_command_that_ends_with_a_code_of_the_runners_own_has_simply_failed(code: int, tmp_path: Path) -> None:
+    """Of sysexits.h: cannot create, try again later, protocol error, no permission. None of them is a word of ours."""
+    real = OnHost(tmp_path)
+    failing = job("one", "sh", "-c", f"exit {code}", settle=settle(*TRUE))
+    kind, name, said, _ = told(real.run("r1", "s1", (failing, job("two"))))[-1]
+    assert (kind, name) == ("finished", key("one")) and said not in ("0", "73", "75", "76", "77")
+    (record,) = (r for r in real.records() if r.event == "finished")
+    assert record.code == int(said)
+
+
 def test_a_torn_line_is_ended_in_the_same_way(tmp_path: Path) -> None:
     real, fleet = OnHost(tmp_path), Fleet("a")
     torn = '{"v":1,"run":"r0","event":"star'
