@@ -1,24 +1,19 @@
-"""Build the lab's images, each one only when something that goes into it has changed."""
+"""Build the lab's images. Each is named after a digest of what goes into it, so that nothing is made twice."""
 
-import fcntl
-import hashlib
 import os
+import platform
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
-from lab.docker import LAB, docker, ensure_engine, image_label, run
+from lab.digest import digest_of, locked, tree_digest
+from lab.docker import LAB, docker, ensure_engine, image_exists, run
 
 CACHE = LAB / "cache"
-DIGEST_LABEL = "stormlift.digest"
-BASE = "stormlift-lab/base:bookworm"
-REPO = "stormlift-lab/repo:current"
-FAMILY_IMAGES = {"apt": "stormlift-lab/apt:current", "yum": "stormlift-lab/yum:current"}
+KEPT = 3  # versions of an image; older ones go when a new one has been made
 # Where a registry is in reach these name real images, such as ubuntu:22.04 and rockylinux:9.
 BASE_VARIABLES = {"apt": "LAB_APT_BASE", "yum": "LAB_YUM_BASE", "repo": "LAB_REPO_BASE"}
 
@@ -32,121 +27,94 @@ def to_stderr(line: str) -> None:
 
 @dataclass(frozen=True)
 class Images:
-    """What `build` leaves: digests that change when the content of an image does."""
+    """The names of the images; each is another one as soon as something that goes into it has changed."""
 
+    base: str
     apt: str
     yum: str
     repo: str
 
-    @property
-    def digest(self) -> str:
-        """One digest of all images, for what is made from them."""
-        return digest_of(self.apt, self.yum, self.repo)
-
-
-def digest_of(*parts: str) -> str:
-    """A short digest of some texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def tree_digest(*paths: Path) -> str:
-    """A short digest of files and folders: names, contents and execute bits."""
-    state = hashlib.sha256()
-    for path in paths:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-        for file in files:
-            if "__pycache__" in file.parts:
-                continue
-            state.update(f"{file.relative_to(LAB)}\0{os.access(file, os.X_OK)}\0".encode())
-            state.update(hashlib.sha256(file.read_bytes()).digest())
-    return state.hexdigest()[:16]
-
-
-@contextmanager
-def locked(folder: Path, name: str = "lock") -> Iterator[None]:
-    """Hold a lock file: a second build or fleet on the same folder waits for the first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    def of_family(self, family: str) -> str:
+        """The image that a host starts from before it is prepared; a database host is one of the apt family."""
+        return self.yum if family == "yum" else self.apt
 
 
 def build(say: Say = to_stderr) -> Images:
     """Engine, base, wheels, packages and host images; says one line a stage with its seconds."""
-    with locked(CACHE):
-        _stage(say, "engine", lambda: Made(ensure_engine(say), ""))
-        bases = {family: os.environ.get(variable, BASE) for family, variable in BASE_VARIABLES.items()}
+    with locked("build"):
+        _stage(say, "engine", lambda: ensure_engine(say))
+        images = _planned()
+        if all(image_exists(image) for image in (images.apt, images.yum, images.repo)):
+            say("lab: images and packages: unchanged")
+            return images
         with ThreadPoolExecutor() as pool:
             # What does not build on each other is made at once: the base takes a minute, the wheels half of one.
-            based = pool.submit(
-                _stage, say, "base image", _base if BASE in bases.values() else lambda: Made("not used", "")
-            )
-            wheels = pool.submit(_stage, say, "wheels", _wheels).result()
-            based.result()
-            packages = pool.submit(_stage, say, "packages and their repositories", lambda: _repo(bases["repo"], wheels))
-            apt = _stage(say, "apt image", lambda: _family("apt", bases["apt"], wheels))
-            yum = _stage(say, "yum image", lambda: _family("yum", bases["yum"], wheels))
-            repo = packages.result()
-    return Images(apt=apt, yum=yum, repo=repo)
+            wheels = pool.submit(_stage, say, "wheels", _wheels)
+            _stage(say, "base image", lambda: _base(images.base))
+            wheels.result()
+            repo = pool.submit(_stage, say, "packages and their repositories", lambda: _image("repo", images))
+            _stage(say, "apt image", lambda: _image("apt", images))
+            _stage(say, "yum image", lambda: _image("yum", images))
+            repo.result()
+        for name in (images.base, images.apt, images.yum, images.repo):
+            forget_older(name)
+    return images
 
 
-class Made(NamedTuple):
-    """What a stage says about itself, and the digest that changes when its result does."""
+def forget_older(image: str) -> None:
+    """Remove all but the newest few of an image's versions; one that a container was made from stays."""
+    name, _, tag = image.partition(":")
+    series = re.compile(re.escape(tag[:-16]) + "[0-9a-f]{16}")
+    tags = docker("images", "--format", "{{.Tag}}", name).stdout.split()  # newest first
+    for old in [tag for tag in tags if series.fullmatch(tag)][KEPT:]:
+        docker("rmi", f"{name}:{old}", check=False)
 
-    said: str
-    digest: str
+
+def _planned() -> Images:
+    base = f"stormlift-lab/base:{tree_digest('images/base.sh')}"
+    bases = {family: os.environ.get(variable, base) for family, variable in BASE_VARIABLES.items()}
+    wheels = tree_digest("packages/requirements-mistral.txt", "packages/builder/wheels.py") + platform.machine()
+
+    def image(name: str, *inputs: str) -> str:
+        return f"stormlift-lab/{name}:{digest_of(bases[name], wheels, *inputs)}"
+
+    return Images(
+        base=base,
+        apt=image("apt", tree_digest("images/Dockerfile.apt", "images/host", "packages/install-libs.sh")),
+        yum=image("yum", tree_digest("images/Dockerfile.yum", "images/host", "packages/install-libs.sh")),
+        repo=image("repo", tree_digest("images/Dockerfile.repo"), _packages_program("digest")),
+    )
 
 
-def _stage(say: Say, name: str, work: Callable[[], Made]) -> str:
+def _stage(say: Say, name: str, work: Callable[[], str]) -> None:
     started = time.monotonic()
-    made = work()
-    say(f"lab: {name}: {made.said} ({time.monotonic() - started:.1f} s)")
-    return made.digest
-
-
-def _base_digest(base: str) -> str:
-    if base == BASE:
-        return tree_digest(LAB / "images" / "base.sh")
-    return docker("image", "inspect", "--format", "{{.Id}}", base, check=False).stdout.strip() or base
-
-
-def _base() -> Made:
-    digest = _base_digest(BASE)
-    if image_label(BASE, DIGEST_LABEL) == digest:
-        return Made("unchanged", digest)
-    run((str(LAB / "images" / "base.sh"), BASE, digest))
-    return Made("made from Debian's packages", digest)
+    said = work()
+    say(f"lab: {name}: {said} ({time.monotonic() - started:.1f} s)")
 
 
 def _packages_program(*argv: str) -> str:
     return run((sys.executable, str(LAB / "packages" / "build.py"), *argv)).stdout.strip()
 
 
-def _wheels() -> Made:
+def _wheels() -> str:
     said = _packages_program("wheels", str(CACHE / "wheels"))  # leaves a complete folder as it is
-    return Made(said.splitlines()[-1].split(" in ")[0].removeprefix("wheels: "), tree_digest(CACHE / "wheels"))
+    return said.splitlines()[-1].split(" in ")[0].removeprefix("wheels: ")
 
 
-def _family(family: str, base: str, wheels: str) -> Made:
-    recipe = LAB / "images" / f"Dockerfile.{family}"
-    inputs = tree_digest(recipe, LAB / "images" / "host", LAB / "packages" / "install-libs.sh")
-    return _image(FAMILY_IMAGES[family], f"Dockerfile.{family}", base, digest_of(_base_digest(base), wheels, inputs))
+def _base(image: str) -> str:
+    if all(variable in os.environ for variable in BASE_VARIABLES.values()):
+        return "not needed"
+    if image_exists(image):
+        return "unchanged"
+    run((str(LAB / "images" / "base.sh"), image))
+    return "made from Debian's packages"
 
 
-def _repo(base: str, wheels: str) -> Made:
-    inputs = tree_digest(LAB / "images" / "Dockerfile.repo")
-    content = _packages_program("digest")
-    return _image(REPO, "Dockerfile.repo", base, digest_of(_base_digest(base), wheels, inputs, content))
-
-
-def _image(tag: str, dockerfile: str, base: str, digest: str) -> Made:
-    if image_label(tag, DIGEST_LABEL) == digest:
-        return Made("unchanged", digest)
-    labels = ("--label", "stormlift.lab=1", "--label", f"{DIGEST_LABEL}={digest}")
-    recipe = ("--file", str(LAB / "images" / dockerfile), "--build-arg", f"BASE_IMAGE={base}")
-    older = docker("image", "inspect", "--format", "{{.Id}}", tag, check=False).stdout.strip()
-    docker("build", "--tag", tag, *recipe, *labels, str(LAB))
-    if older:
-        # Some hundred megabytes; refused while something is made from it. The stages before it stay, as build cache.
-        docker("rmi", older, check=False)
-    return Made("made", digest)
+def _image(name: str, images: Images) -> str:
+    tag = {"apt": images.apt, "yum": images.yum, "repo": images.repo}[name]
+    if image_exists(tag):
+        return "unchanged"
+    base = os.environ.get(BASE_VARIABLES[name], images.base)
+    recipe = ("--file", str(LAB / "images" / f"Dockerfile.{name}"), "--build-arg", f"BASE_IMAGE={base}")
+    docker("build", "--tag", tag, "--label", "stormlift.lab=1", *recipe, str(LAB))
+    return "made"

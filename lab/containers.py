@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.build import REPO
 from lab.docker import LAB, LabError, Result, compose, docker
 from lab.topology import HOSTS, LabHost
 
@@ -14,7 +13,7 @@ READY_SECONDS = 90  # a host boots in 3 s on an idle machine, and in half a minu
 
 @dataclass(frozen=True)
 class Containers:
-    """The containers of one project; `images` names the image of each host."""
+    """The containers of one project; `images` names the image of each host, and that of the package server as `repo`."""
 
     project: str
     port_base: int
@@ -27,7 +26,7 @@ class Containers:
         images = {host.image_variable: self.images[host.name] for host in HOSTS}
         return {
             **images,
-            "LAB_IMAGE_REPO": REPO,
+            "LAB_IMAGE_REPO": self.images["repo"],
             "LAB_PORTS": str(self.port_base // 10),
             "LAB_STATE": str(self.state_dir),
         }

@@ -76,6 +76,11 @@ def ensure_engine(say: Callable[[str], None]) -> str:
     return said[-1].removeprefix("engine: ")
 
 
+def image_exists(image: str) -> bool:
+    """Whether the engine has an image of this name."""
+    return docker("image", "inspect", "--format", "{{.Id}}", image, check=False).returncode == 0
+
+
 def image_label(image: str, label: str) -> str:
     """The value of an image's label; empty where the image or the label is missing."""
     found = docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{label}"}}}}', image, check=False)

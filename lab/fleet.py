@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.build import Say, build, locked, to_stderr
+from lab.build import Say, to_stderr
 from lab.containers import Containers
-from lab.docker import LAB, LabError, Result, docker, image_label
+from lab.digest import locked
+from lab.docker import LAB, LabError, Result, docker, image_exists, image_label
 from lab.keys import ADDRESS, make_keys
 from lab.prepare import RELEASE_LABEL, prepare
 from lab.topology import DEFAULT_RELEASE, DEPLOYMENTS, HOSTS, RELEASES, LabHost, host, identity, members
+
+SCHEMA = 2  # of fleet.json
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Fleet:
         """Everything that `up` needs, short of containers: images, keys and the fleet's state folder."""
         if release not in RELEASES:
             raise LabError(f"lab: no release {release}", f"one of {', '.join(RELEASES)}")
-        images = prepare(build(say), release, say)
-        with locked(self.state_dir):
+        images = prepare(release, say)
+        with locked("fleet", self.state_dir):
             make_keys(self.state_dir, self.port_base)
             self._note(images)
 
@@ -59,9 +62,9 @@ class Fleet:
         hosts = [found for name in names for found in members(name)]
         images = self._images()
         if release:
-            fresh = prepare(build(say), release, say)
-            images |= {found.name: fresh[found.name] for found in hosts}
-            with locked(self.state_dir):
+            fresh = prepare(release, say)
+            images |= {name: fresh[name] for name in ("repo", *(found.name for found in hosts))}
+            with locked("fleet", self.state_dir):
                 self._note(images)
         with self._timed(say, f"{', '.join(names)} put back"):
             self._boot(images, hosts)
@@ -75,10 +78,10 @@ class Fleet:
         """Start these deployments from a snapshot. A host whose services were stopped is ready when it has booted."""
         hosts = [found for deployment in deployments for found in members(deployment)]
         images = self._images() | {found.name: self._snapshot(name, found) for found in hosts}
-        with locked(self.state_dir):
+        with locked("fleet", self.state_dir):
             containers = self._containers(images)
-            containers.remove(found.name for found in hosts)
-            containers.start(found.name for found in hosts)
+            containers.remove([found.name for found in hosts])
+            containers.start([found.name for found in hosts])
             containers.wait_booted(hosts)
 
     def forget_snapshot(self, name: str, *deployments: str) -> None:
@@ -88,10 +91,7 @@ class Fleet:
 
     def down(self) -> None:
         """Remove the fleet's containers and network; images, keys and state folder stay."""
-        if self._state_file.exists():
-            self._containers().remove_all()
-        else:
-            Containers(self.project, self.port_base, self.state_dir, {}).remove_all()
+        self._containers().remove_all()
 
     def status(self) -> list[HostStatus]:
         """One entry a host; a host without a container is `absent`."""
@@ -121,7 +121,7 @@ class Fleet:
 
     def environment(self) -> Mapping[str, str]:
         """The variables of compose.yml for this fleet, for tools that run compose themselves."""
-        return self._containers().environment
+        return self._containers(self._images()).environment
 
     def wait_ready(self) -> None:
         """Wait until every host has booted and all its services are active."""
@@ -134,18 +134,23 @@ class Fleet:
     def _images(self) -> dict[str, str]:
         if not self._state_file.exists():
             raise LabError(f"lab: fleet {self.project} was never up", "invoke lab.up")
-        hosts = json.loads(self._state_file.read_text())["hosts"]
-        return {name: entry["image"] for name, entry in hosts.items()}
+        state = json.loads(self._state_file.read_text())
+        if state["schema"] != SCHEMA:
+            raise LabError(f"lab: {self._state_file} was written by another version of the lab", "invoke lab.up")
+        return {"repo": state["repo"]} | {name: entry["image"] for name, entry in state["hosts"].items()}
 
     def _containers(self, images: Mapping[str, str] | None = None) -> Containers:
-        return Containers(self.project, self.port_base, self.state_dir, images or self._images())
+        return Containers(self.project, self.port_base, self.state_dir, images or {})
 
     def _snapshot(self, name: str, found: LabHost) -> str:
         return f"stormlift-lab/{found.name}:{self.project}-{name}"
 
     def _boot(self, images: Mapping[str, str], hosts: Iterable[LabHost], *more: str) -> None:
         names = [*(found.name for found in hosts), *more]
-        with locked(self.state_dir):
+        gone = [images[name] for name in names if not image_exists(images[name])]
+        if gone:
+            raise LabError(f"lab: {gone[0]} is no longer there", "invoke lab.up")
+        with locked("fleet", self.state_dir):
             containers = self._containers(images)
             containers.remove(names)
             containers.start(names)
@@ -153,7 +158,8 @@ class Fleet:
 
     def _note(self, images: Mapping[str, str]) -> None:
         entries = {found.name: self._entry(found, images[found.name]) for found in HOSTS}
-        text = json.dumps({"schema": 1, "project": self.project, "hosts": entries}, indent=2)
+        state = {"schema": SCHEMA, "project": self.project, "repo": images["repo"], "hosts": entries}
+        text = json.dumps(state, indent=2)
         self._state_file.write_text(text + "\n")
 
     def _entry(self, found: LabHost, image: str) -> dict[str, str | int | None]:

@@ -1,11 +1,11 @@
 """Prepare every host at a release and keep each as an image, so that a fleet at that release starts in seconds."""
 
-import re
 import time
 
-from lab.build import CACHE, DIGEST_LABEL, FAMILY_IMAGES, Images, Say, digest_of, locked, to_stderr, tree_digest
+from lab.build import CACHE, Images, Say, build, forget_older, to_stderr
 from lab.containers import Containers, each
-from lab.docker import LAB, docker, image_label
+from lab.digest import digest_of, locked, tree_digest
+from lab.docker import LAB, docker, image_exists
 from lab.keys import make_keys
 from lab.topology import DEPLOYMENTS, HOSTS, SUDO_PASSWORD, LabDeployment, LabHost, identity
 
@@ -22,32 +22,38 @@ def packages(host: LabHost, release: str) -> tuple[str, ...]:
     return (*usual, "bwc-enterprise") if licensed else usual
 
 
-def prepared_images(images: Images, release: str) -> dict[str, str]:
-    """The image of each host at a release; the names change with everything that went into them."""
-    tag = f"{release}-{digest_of(images.digest, tree_digest(*(LAB / name for name in RECIPE)))}"
+def prepare(release: str, say: Say = to_stderr) -> dict[str, str]:
+    """Make the prepared images of a release unless they are there; returns them by host, and the repo's as `repo`."""
+    # Held from the first image to the last, so that nobody takes away what the next step starts from.
+    with locked("prepare"):
+        images = build(say)
+        wanted = _prepared(images, release)
+        if not all(image_exists(image) for image in wanted.values()):
+            started = time.monotonic()
+            _prepare(images, release, wanted)
+            say(f"lab: {release}: prepared on {len(HOSTS)} hosts ({time.monotonic() - started:.1f} s)")
+    return {**wanted, "repo": images.repo}
+
+
+def _prepared(images: Images, release: str) -> dict[str, str]:
+    """The image of each host at a release; the names change with everything that goes into them."""
+    tag = f"{release}-{digest_of(images.apt, images.yum, images.repo, tree_digest(*RECIPE))}"
     return {host.name: f"stormlift-lab/{host.name}:{tag}" for host in HOSTS}
 
 
-def prepare(images: Images, release: str, say: Say = to_stderr) -> dict[str, str]:
-    """Make the prepared images of a release unless they are there; returns them by host."""
-    wanted = prepared_images(images, release)
-    with locked(CACHE, "prepare.lock"):
-        if all(image_label(image, DIGEST_LABEL) == image for image in wanted.values()):
-            return wanted
-        started = time.monotonic()
-        bare = {host.name: FAMILY_IMAGES["yum" if host.family == "yum" else "apt"] for host in HOSTS}
-        containers = Containers(PROJECT, PORT_BASE, CACHE / "prepare", bare)
-        make_keys(containers.state_dir, PORT_BASE)
+def _prepare(images: Images, release: str, wanted: dict[str, str]) -> None:
+    bare = {host.name: images.of_family(host.family) for host in HOSTS}
+    containers = Containers(PROJECT, PORT_BASE, CACHE / "prepare", {**bare, "repo": images.repo})
+    make_keys(containers.state_dir, PORT_BASE)
+    containers.remove_all()
+    try:
+        containers.start()
+        _hosts(containers, release)
+        _keep(containers, release, wanted)
+    finally:
         containers.remove_all()
-        try:
-            containers.start()
-            _hosts(containers, release)
-            _keep(containers, release, wanted)
-        finally:
-            containers.remove_all()
-        _forget_older(wanted)
-        say(f"lab: {release} prepared on {len(wanted)} hosts ({time.monotonic() - started:.1f} s)")
-    return wanted
+    for image in wanted.values():
+        forget_older(image)
 
 
 def _hosts(containers: Containers, release: str) -> None:
@@ -109,20 +115,10 @@ def _keep(containers: Containers, release: str, wanted: dict[str, str]) -> None:
         target = containers.container(host.name)
         docker("stop", "--time", "60", target)
         image = wanted[host.name]
-        labels = {DIGEST_LABEL: image, RELEASE_LABEL: release, "stormlift.lab": "1"}
+        labels = {RELEASE_LABEL: release, "stormlift.lab": "1"}
         changes = [flag for key, value in labels.items() for flag in ("--change", f"LABEL {key}={value}")]
         docker("commit", *changes, target, image)
 
     # The databases last: services that stop still want to write to them.
     each([host for host in HOSTS if host.family != "database"], keep)
     each([host for host in HOSTS if host.family == "database"], keep)
-
-
-def _forget_older(wanted: dict[str, str]) -> None:
-    """Remove what was prepared from other packages or by other scripts, of any release."""
-    for image in wanted.values():
-        name, _, tag = image.partition(":")
-        current = tag.rpartition("-")[2]
-        for other in docker("images", "--format", "{{.Tag}}", name).stdout.split():
-            if re.fullmatch(rf"\d+\.\d+\.\d+-(?!{current})[0-9a-f]{{16}}", other):
-                docker("rmi", f"{name}:{other}", check=False)  # refused while a fleet still runs on it

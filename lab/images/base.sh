@@ -1,9 +1,9 @@
 #!/bin/bash
-# base.sh TAG DIGEST: the image that all lab images build on where no image registry is in reach,
-# made from Debian 12's own packages. DIGEST becomes a label, by which a later build finds it unchanged.
+# base.sh TAG: the image that all lab images build on where no image registry is in reach, made from Debian 12's own
+# packages.
 set -euo pipefail
 
-tag=$1 digest=$2
+tag=$1
 packages=(
   systemd systemd-sysv dbus openssh-server sudo adduser procps iproute2 iptables psmisc
   ca-certificates curl gnupg lsb-release git less
@@ -19,5 +19,5 @@ for dir in locale doc man i18n info; do options+=("--dpkgopt=path-exclude=/usr/s
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 mmdebstrap "${options[@]}" bookworm - 2>"$log" \
-  | docker import -c 'CMD ["/bin/bash"]' -c "LABEL stormlift.lab=1 stormlift.digest=$digest" - "$tag" >/dev/null \
+  | docker import -c 'CMD ["/bin/bash"]' -c 'LABEL stormlift.lab=1' - "$tag" >/dev/null \
   || { tail -30 "$log" >&2; echo "base: mmdebstrap could not make $tag" >&2; exit 1; }
