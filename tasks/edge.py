@@ -180,7 +180,7 @@ class Desk:
                 os._exit(Interrupted.exit_code)
             self.stopping = True
             self.say(
-                "\nstopping when the steps that hosts are at are through; Ctrl-C again leaves at once (they go on by themselves)"
+                "\nstopping when the steps that hosts are at are through; Ctrl-C again leaves at once (they go on alone)"
             )
 
         before = signal.signal(signal.SIGINT, pressed)

@@ -4,14 +4,12 @@ import json as json_
 from typing import Any
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from rollout import repairs
 from rollout.facts import Facts, mistral_host
 from rollout.model import Deployment
-from rollout.plan import Plan
 from tasks.edge import HOSTS_HELP, command, desk
-from tasks.work import Orders, Work, carry_out, finish, fresh_run
+from tasks.work import Orders, change
 
 _HELP = {"hosts": HOSTS_HELP, "yes": "do not ask", "json": "one JSON object on stdout"}
 
@@ -62,25 +60,10 @@ def _told(row: dict[str, Any]) -> str:
 @command(help=_HELP)
 def upgrade(c: Context, hosts: str = "", yes: bool = False, json: bool = False) -> None:
     """Bring the Mistral database to the head of the installed package: mistral stopped everywhere, dump first."""
-    _change(c, hosts, Orders("mistral.upgrade", yes=yes, as_json=json), repairs.upgrade_mistral)
+    change(c, hosts, Orders("mistral.upgrade", yes=yes, as_json=json), repairs.upgrade_mistral)
 
 
 @command(help={**_HELP, "drop_rows": "also drop tables that hold rows (they are dumped first)"})
 def recover(c: Context, hosts: str = "", drop_rows: bool = False, yes: bool = False, json: bool = False) -> None:
     """Repair a Mistral database that a service broke by starting before it was upgraded; refuses any other state."""
-    _change(c, hosts, Orders("mistral.recover", yes=yes, as_json=json), lambda d, f: repairs.recover(d, f, drop_rows))
-
-
-def _change(c: Context, hosts: str, orders: Orders, plan_of: Any) -> None:
-    with desk(c) as sitting:
-        selection = sitting.select(hosts, whole=True)
-        facts = sitting.fleet.facts(host for each in selection.deployments for host in each.hosts)
-        works = []
-        for deployment in selection.deployments:
-            here = {host.name: facts[host.name] for host in deployment.hosts}
-            # Always planned anew: what a cut-off repair left is in the facts, and its dump would be old.
-            works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
-        outcomes = carry_out(sitting, works, Plan(tuple(work.plan for work in works)), orders)
-        code = 0 if sitting.dry else finish(sitting, outcomes, orders, works[0].run)
-    if code:
-        raise Exit(code=code)
+    change(c, hosts, Orders("mistral.recover", yes=yes, as_json=json), lambda d, f: repairs.recover(d, f, drop_rows))

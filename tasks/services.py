@@ -3,13 +3,11 @@
 import json as json_
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from rollout import catalogue, repairs
-from rollout.plan import Plan
 from tasks.edge import HOSTS_HELP, command, desk
 from tasks.screen import table
-from tasks.work import Orders, Work, carry_out, finish, fresh_run
+from tasks.work import Orders, change
 
 _HELP = {"hosts": HOSTS_HELP, "yes": "do not ask", "json": "one JSON object on stdout"}
 
@@ -38,36 +36,22 @@ def status(c: Context, hosts: str = "", json: bool = False) -> None:
 @command(help=_HELP)
 def stop(c: Context, hosts: str = "", yes: bool = False, json: bool = False) -> None:
     """Stop everything of st2, Mistral's three services and leftovers included, and prove it."""
-    _change(c, hosts, Orders("services.stop", yes=yes, as_json=json), repairs.stop_services)
+    change(c, hosts, Orders("services.stop", yes=yes, as_json=json), repairs.stop_services)
 
 
 @command(help=_HELP)
 def start(c: Context, hosts: str = "", yes: bool = False, json: bool = False) -> None:
     """Release a hold and start what is enabled; gives up an upgrade that has not touched packages yet."""
-    _change(c, hosts, Orders("services.start", yes=yes, as_json=json), repairs.start_services)
+    change(c, hosts, Orders("services.start", yes=yes, as_json=json), repairs.start_services)
 
 
 @command(help=_HELP)
 def restart(c: Context, hosts: str = "", yes: bool = False, json: bool = False) -> None:
     """Stop what runs, prove it, and start the same again."""
-    _change(c, hosts, Orders("services.restart", yes=yes, as_json=json), repairs.restart_services)
+    change(c, hosts, Orders("services.restart", yes=yes, as_json=json), repairs.restart_services)
 
 
 @command(help=_HELP)
 def reload(c: Context, hosts: str = "", yes: bool = False, json: bool = False) -> None:
     """Register all content again, and say so when that fails."""
-    _change(c, hosts, Orders("services.reload", yes=yes, as_json=json), repairs.reload_services)
-
-
-def _change(c: Context, hosts: str, orders: Orders, plan_of: repairs.Planner) -> None:
-    with desk(c) as sitting:
-        selection = sitting.select(hosts, whole=True)
-        facts = sitting.fleet.facts((host for each in selection.deployments for host in each.hosts), evidence=False)
-        works = []
-        for deployment in selection.deployments:
-            here = {host.name: facts[host.name] for host in deployment.hosts}
-            works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
-        outcomes = carry_out(sitting, works, Plan(tuple(work.plan for work in works)), orders)
-        code = 0 if sitting.dry else finish(sitting, outcomes, orders, works[0].run)
-    if code:
-        raise Exit(code=code)
+    change(c, hosts, Orders("services.reload", yes=yes, as_json=json), repairs.reload_services)

@@ -5,6 +5,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from invoke.context import Context
+from invoke.exceptions import Exit
+
 from rollout import advice, codec, journal, roll
 from rollout.errors import Inhibited, PlanRefused, StepFailed, StormliftError, Unreachable
 from rollout.events import Event
@@ -12,9 +15,10 @@ from rollout.execute import PLAN_FILE, Run
 from rollout.facts import Facts
 from rollout.model import Deployment, DeploymentPlan, Severity
 from rollout.plan import Plan
+from rollout.repairs import Planner
 from rollout.roll import Outcome
 from rollout.text import plan_text
-from tasks.edge import VERSION, Desk, new_run
+from tasks.edge import VERSION, Desk, desk, new_run
 
 DONE = {"upgrade": "upgraded"}
 
@@ -95,6 +99,21 @@ def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> l
             lambda name: by_name[name].plan.hosts,
         )
     return idle + outcomes
+
+
+def change(c: Context, hosts: str, orders: Orders, plan_of: Planner) -> None:
+    """The whole of a command that plans anew from facts: what a run that was cut off left behind is in them."""
+    with desk(c) as sitting:
+        selection = sitting.select(hosts, whole=True)
+        facts = sitting.fleet.facts(host for each in selection.deployments for host in each.hosts)
+        works = []
+        for deployment in selection.deployments:
+            here = {host.name: facts[host.name] for host in deployment.hosts}
+            works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
+        outcomes = carry_out(sitting, works, Plan(tuple(work.plan for work in works)), orders)
+        code = 0 if sitting.dry else finish(sitting, outcomes, orders, works[0].run)
+    if code:
+        raise Exit(code=code)
 
 
 def show_plan(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> None:

@@ -1,6 +1,4 @@
-"""A host can be wrecked, rebooted and put back: what a reset restores, what it leaves alone, and how long it takes."""
-
-import time
+"""A host can be wrecked, rebooted and put back: what a reset restores and what it leaves alone."""
 
 import pytest
 
@@ -9,8 +7,6 @@ from lab.fleet import Fleet
 from lab.topology import HOSTS
 
 pytestmark = pytest.mark.lab
-
-LIMIT = 15  # seconds that a reset of the whole fleet may take on two cores
 
 
 def said(fleet: Fleet, host: str, *argv: str) -> str:
@@ -39,9 +35,7 @@ def test_a_reset_restores_files_packages_and_rows_of_one_deployment_alone(fleet:
     sql(fleet, "apt1", "drop table executions_v2 cascade")
     fleet.execute("yum1", "touch", "/var/lib/mine")
 
-    started = time.monotonic()
     fleet.reset("apt1")
-    assert time.monotonic() - started < LIMIT
 
     assert sql(fleet, "apt1", count) == before
     assert "[database]" in said(fleet, "apt1", "cat", "/etc/st2/st2.conf")
@@ -60,19 +54,15 @@ def test_the_pair_is_reset_with_its_database_host(fleet: Fleet) -> None:
     assert said(fleet, "yum2", "rpm", "-q", "--qf", "%{VERSION}", "st2chatops") == "2.0.1"
 
 
-def test_up_puts_a_wrecked_fleet_back_in_time(fleet: Fleet) -> None:
+def test_up_puts_a_wrecked_fleet_back(fleet: Fleet) -> None:
     keys = host_keys(fleet)
     for host in HOSTS:
         fleet.execute(host.name, "touch", "/var/lib/mine")
     fleet.execute("yum1", "systemctl", "stop", "ssh")
     fleet.execute("db1", "sh", "-c", "kill -9 $(pgrep -u postgres)", check=False)
 
-    started = time.monotonic()
-    fleet.up()
-    seconds = time.monotonic() - started
-    print(f"{seconds:.1f} s")
+    fleet.up()  # says its seconds; docs/lab.md has what was measured
 
-    assert seconds < LIMIT
     assert not any(exists(fleet, host.name, "/var/lib/mine") for host in HOSTS)
     assert {(status.state, status.release) for status in fleet.status()} == {("running", "2.0.1")}
     assert host_keys(fleet) == keys
