@@ -16,7 +16,7 @@ demo: setup ## the whole thing: a lab fleet at 2.0.1, upgraded to 2.2.1 before y
 test: setup ## the whole suite: checks, pure, wire and lab floors
 	$(INVOKE) dev.check
 	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest tests
+	.venv/bin/coverage run -m pytest tests --durations=15
 	@.venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered --sort=cover | tail -40
 
 test-fast: setup ## the pure and the wire floor, no containers
