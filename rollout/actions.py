@@ -15,7 +15,7 @@ _PAGE = "StackStorm upgrade page 2.2.1, upgrade procedure"
 
 # Mistral's engine needs 61 s to end (oslo.service waits out graceful_shutdown_timeout); systemd gives up after 90.
 STOPPED = Settle(("stormlift-host", "stopped"), every=1.0, tries=100, issues=2)
-SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=120, issues=3)
+SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=90, issues=2)
 
 
 def per_host(facts: Hosts, make: Callable[[Facts], Step | None]) -> tuple[Step, ...]:
