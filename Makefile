@@ -1,6 +1,9 @@
 # The menu. Every entry sets up what it needs, says what it installs, and can be run twice.
 .DEFAULT_GOAL := help
 INVOKE = .venv/bin/invoke
+# Test files are spread over this many processes; each has a lab fleet of its own (2 GiB).
+WORKERS = 2
+PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-fast check clean
 
@@ -16,11 +19,11 @@ demo: setup ## the whole thing: a lab fleet at 2.0.1, upgraded to 2.2.1 before y
 test: setup ## the whole suite: checks, pure, wire and lab floors
 	$(INVOKE) dev.check
 	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest tests --durations=15
+	.venv/bin/coverage run $(PYTEST) --durations=25
 	@.venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered --sort=cover | tail -40
 
 test-fast: setup ## the pure and the wire floor, no containers
-	.venv/bin/python -m pytest tests --ignore tests/lab
+	.venv/bin/python $(PYTEST) --ignore=tests/lab
 
 check: setup ## ruff and mypy --strict
 	$(INVOKE) dev.check

@@ -1,8 +1,10 @@
 """The tests' own fleet: prepared by lab.fleet, started and removed by pytest-docker, beside any other fleet.
 
-Nothing is skipped where Docker is missing: the lab installs and starts an engine, or the tests fail.
+Nothing is skipped where Docker is missing: the lab installs and starts an engine, or the tests fail. Under pytest-xdist
+each worker has a fleet to itself, so a test never meets what another one is doing.
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,17 +14,23 @@ from lab.docker import COMPOSE_FILE, LAB, compose_command
 from lab.fleet import Fleet
 from lab.topology import DEFAULT_RELEASE
 
-PROJECT = "stormlift-test"
 PORT_BASE = 22110
 
 
 @pytest.fixture(scope="session")
-def prepared_fleet() -> Iterator[Fleet]:
+def worker_number() -> int:
+    """Which of xdist's workers this is, from 0; 0 where there are none."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+@pytest.fixture(scope="session")
+def prepared_fleet(worker_number: int) -> Iterator[Fleet]:
     """The fleet's images and keys, with compose.yml's variables set, and nothing left of a session that was killed."""
-    fleet = Fleet(PROJECT, PORT_BASE, LAB / "state" / "test")
+    project = f"stormlift-test{worker_number}"
+    fleet = Fleet(project, PORT_BASE + 10 * worker_number, LAB / "state" / project)
     fleet.prepare(DEFAULT_RELEASE)
     # A second session on this machine, of another checkout say, waits for the first: they would share containers.
-    with locked(PROJECT), pytest.MonkeyPatch.context() as patch:
+    with locked(project), pytest.MonkeyPatch.context() as patch:
         fleet.down()
         for name, value in fleet.environment().items():
             patch.setenv(name, value)
@@ -42,9 +50,9 @@ def docker_compose_file(prepared_fleet: Fleet) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_compose_project_name() -> str:
+def docker_compose_project_name(prepared_fleet: Fleet) -> str:
     """A fixed name, so that a later session finds what a killed one has left."""
-    return PROJECT
+    return prepared_fleet.project
 
 
 @pytest.fixture(scope="session")

@@ -45,8 +45,9 @@ class Watcher:
 
 
 def is_mistral(line: str) -> bool:
-    """A mistral service; the database tool and a look at the database are none."""
-    return "/opt/stackstorm/mistral/" in line and ("mistral-server" in line or "gunicorn" in line)
+    """A mistral service; the database tool, a look at the database and a search for processes are none."""
+    program = " ".join(line.split()[:2])
+    return "/opt/stackstorm/mistral/bin/mistral-server" in program or "/opt/stackstorm/mistral/bin/gunicorn" in program
 
 
 @pytest.fixture
