@@ -74,15 +74,16 @@ class Fleet:
         for found in (found for deployment in deployments for found in members(deployment)):
             docker("commit", self._containers().container(found.name), self._snapshot(name, found))
 
-    def boot_snapshot(self, name: str, *deployments: str) -> None:
-        """Start these deployments from a snapshot. A host whose services were stopped is ready when it has booted."""
+    def boot_snapshot(self, name: str, *deployments: str, ready: bool = False) -> None:
+        """Start these deployments from a snapshot and wait until they have booted; with `ready` until every service that
+        was there at preparation is active."""
         hosts = [found for deployment in deployments for found in members(deployment)]
         images = self._images() | {found.name: self._snapshot(name, found) for found in hosts}
         with locked("fleet", self.state_dir):
             containers = self._containers(images)
             containers.remove([found.name for found in hosts])
             containers.start([found.name for found in hosts])
-            containers.wait_booted(hosts)
+            (containers.wait_ready if ready else containers.wait_booted)(hosts)
 
     def forget_snapshot(self, name: str, *deployments: str) -> None:
         """Remove a snapshot's images."""

@@ -13,8 +13,18 @@ from lab.digest import locked
 from lab.docker import COMPOSE_FILE, LAB, compose_command
 from lab.fleet import Fleet
 from lab.topology import DEFAULT_RELEASE
+from tests.lab.ground import Ground
 
 PORT_BASE = 22110
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lab first, as it takes longest; in it those who only look, so that they find the fleet untouched."""
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        return "/lab/" not in str(item.path), "as_prepared" not in getattr(item, "fixturenames", ())
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +79,7 @@ def docker_cleanup() -> list[str]:
 
 @pytest.fixture(scope="session")
 def fleet(prepared_fleet: Fleet, request: pytest.FixtureRequest) -> Fleet:
-    """The running fleet at the default release. A test that changes hosts puts them back with `fleet.reset`."""
+    """The running fleet, in whatever state the tests before have left it."""
     try:
         request.getfixturevalue("docker_services")
         prepared_fleet.wait_ready()
@@ -78,3 +88,15 @@ def fleet(prepared_fleet: Fleet, request: pytest.FixtureRequest) -> Fleet:
         prepared_fleet.down()
         raise
     return prepared_fleet
+
+
+@pytest.fixture(scope="session")
+def ground(fleet: Fleet) -> Ground:
+    """Deployments as they were prepared, for tests that change them: `ground.fresh("apt1", release="2.1.1")`."""
+    return Ground(fleet)
+
+
+@pytest.fixture(scope="module")
+def as_prepared(ground: Ground) -> None:
+    """The whole fleet as it was prepared at the default release, for files that only look, or put back what they change."""
+    ground.untouched()

@@ -1,26 +1,25 @@
 """Jumps over several releases run what the skipped ones asked for, once, in order; and nothing else."""
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.fleet import Fleet
 from tests.lab.desk import Operator, write_inventory
+from tests.lab.ground import Ground
 from tests.lab.test_upgrade import keys, script_runs
 
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture(scope="module")
-def operator(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    folder = tmp_path_factory.mktemp("desk")
-    write_inventory(folder, fleet)
-    yield Operator(folder, fleet)
-    fleet.reset(release="2.0.1")
+@pytest.fixture
+def operator(fleet: Fleet, tmp_path: Path) -> Operator:
+    write_inventory(tmp_path, fleet)
+    return Operator(tmp_path, fleet)
 
 
-def test_from_1_4_the_steps_of_1_5_and_2_1_run_once_per_deployment_in_order(operator: Operator) -> None:
-    operator.fleet.reset("pair", "apt1", release="1.4.0")
+def test_from_1_4_the_steps_of_1_5_and_2_1_run_once_per_deployment_in_order(operator: Operator, ground: Ground) -> None:
+    ground.fresh("pair", "apt1", release="1.4.0")
     before = {key["name"]: key["value"] for key in keys(operator.fleet, "apt2")}
     assert all("scope" not in key for key in keys(operator.fleet, "apt2"))
     said = operator.types("upgrade", "--hosts", "pair,apt1", "--yes", "--json", "--batch", "100%")
@@ -39,8 +38,8 @@ def test_from_1_4_the_steps_of_1_5_and_2_1_run_once_per_deployment_in_order(oper
     assert ran == ["apt2", "apt2"]  # a copy stands on the host that did not run it
 
 
-def test_from_2_1_1_neither_runs(operator: Operator) -> None:
-    operator.fleet.reset("yum1", release="2.1.1")
+def test_from_2_1_1_neither_runs(operator: Operator, ground: Ground) -> None:
+    ground.fresh("yum1", release="2.1.1")
     said = operator.types("upgrade", "--hosts", "yum1", "--yes")
     assert said.code == 0, said.all
     assert script_runs(operator.fleet, "yum1") == []

@@ -11,7 +11,7 @@ from lab.docker import LAB, LabError, docker
 from lab.fleet import Fleet
 from lab.topology import HOSTS, SUDO_PASSWORD, LabHost
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
 ST2_HOSTS = [host for host in HOSTS if host.family != "database"]
 every_host = pytest.mark.parametrize("host", [host.name for host in HOSTS])

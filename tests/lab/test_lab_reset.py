@@ -6,7 +6,7 @@ from lab.docker import LabError
 from lab.fleet import Fleet
 from lab.topology import HOSTS
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
 
 def said(fleet: Fleet, host: str, *argv: str) -> str:

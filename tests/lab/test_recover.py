@@ -6,6 +6,7 @@ import pytest
 
 from lab.fleet import Fleet
 from tests.lab.desk import Operator, write_inventory
+from tests.lab.ground import Ground
 
 pytestmark = pytest.mark.lab
 NEW_TABLES = [
@@ -38,15 +39,23 @@ def operator(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Operator
     return Operator(folder, fleet)
 
 
-@pytest.fixture
-def broken(operator: Operator) -> Iterator[Operator]:
+@pytest.fixture(scope="module")
+def image(operator: Operator, ground: Ground) -> Iterator[str]:
     """yum1, upgraded by hand as the page says, but with mistral running: the rpm's try-restart starts it on the new code."""
-    operator.fleet.reset("yum1", release="2.0.1")
+    fleet = ground.fresh("yum1")
     packages = [f"{name}-2.2.1" for name in ("st2", "st2web", "st2chatops", "st2mistral", "bwc-enterprise")]
-    operator.fleet.execute("yum1", "sh", "-c", f"yum -y -q install {' '.join(f'{p}-*' for p in packages)}")
+    fleet.execute("yum1", "sh", "-c", f"yum -y -q install {' '.join(f'{p}-*' for p in packages)}")
     wait_until_broken(operator)
-    yield operator
-    operator.fleet.reset("yum1", release="2.0.1")
+    fleet.snapshot("broken", "yum1")
+    yield "broken"
+    fleet.forget_snapshot("broken", "yum1")
+
+
+@pytest.fixture
+def broken(operator: Operator, image: str) -> Operator:
+    """An operator whose yum1 has just been broken."""
+    operator.fleet.boot_snapshot(image, "yum1", ready=True)
+    return operator
 
 
 def wait_until_broken(operator: Operator) -> None:
@@ -127,10 +136,9 @@ def test_rows_in_the_new_tables_are_dumped_and_not_dropped_without_the_flag(brok
     assert "work done since" in listed
 
 
-def test_the_failure_in_the_middle_of_an_upgrade(operator: Operator) -> None:
+def test_the_failure_in_the_middle_of_an_upgrade(operator: Operator, ground: Ground) -> None:
     """Somebody starts the new Mistral by hand between packages and database: the upgrade stops and says what to type."""
-    fleet = operator.fleet
-    fleet.reset("apt1", release="2.0.1")
+    fleet = ground.fresh("apt1")
     # The hold cannot stop a root who calls the program itself; this is what he would break.
     fleet.execute("apt1", "sh", "-c", "cat > /usr/local/sbin/meddle && chmod 755 /usr/local/sbin/meddle", stdin=MEDDLE)
     conf = 'DPkg::Post-Invoke {"/usr/local/sbin/meddle";};\n'
@@ -149,4 +157,3 @@ def test_the_failure_in_the_middle_of_an_upgrade(operator: Operator) -> None:
     assert said.code == 0, said.all
     rows = operator.types("status", "--hosts", "apt1", "--json").json["hosts"]
     assert rows[0]["settled"] == "2.2.1" and not rows[0]["hold"]
-    fleet.reset("apt1")

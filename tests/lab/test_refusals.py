@@ -8,7 +8,7 @@ import pytest
 from lab.fleet import Fleet
 from tests.lab.desk import Operator, Said, write_inventory
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
 
 @pytest.fixture

@@ -1,22 +1,20 @@
 """Services stopped, started, restarted, reloaded: judged by what runs. And who works on a deployment, and where it stands."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from lab.fleet import Fleet
 from tests.lab.desk import Operator, Said, write_inventory
+from tests.lab.ground import Ground
 
 pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def operator(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("desk")
+    fleet = ground.fresh("apt1")
     write_inventory(folder, fleet)
-    fleet.reset("apt1", release="2.0.1")
-    yield Operator(folder, fleet)
-    fleet.reset("apt1")
+    return Operator(folder, fleet)
 
 
 def done(said: Said) -> Said:

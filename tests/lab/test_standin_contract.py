@@ -9,7 +9,7 @@ import pytest
 from lab.fleet import Fleet
 from tests.lab.standin import BIN, CONFIG, DB_MANAGE, parsed, property_of, said, script_log, shell, store_down, tried
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
 every_family = pytest.mark.parametrize("host", ["apt1", "yum1"])
 COMPONENTS = [

@@ -1,14 +1,14 @@
 """The datastore of the stand-in: the key model of the releases, its limits, and the client's flaws."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from lab.fleet import Fleet
+from tests.lab.ground import Ground
 from tests.lab.standin import BIN, CONFIG, KEEP, apt_upgrade, parsed, said, script_log, shell, stored, tried
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
 API = "http://127.0.0.1:9101/v1/keys"
 
@@ -84,12 +84,9 @@ def test_a_key_with_a_ttl_goes_away(fleet: Fleet) -> None:
 
 
 @pytest.fixture(scope="module")
-def old(fleet: Fleet) -> Iterator[Fleet]:
-    """apt1 alone at 1.4.0; put back to the fleet's release afterwards."""
-    before = next(item.release for item in fleet.status() if item.host == "apt1")
-    fleet.reset("apt1", release="1.4.0")
-    yield fleet
-    fleet.reset("apt1", release=before)
+def old(ground: Ground) -> Fleet:
+    """apt1 alone at 1.4.0."""
+    return ground.fresh("apt1", release="1.4.0")
 
 
 def test_1_4_has_neither_scope_nor_secret(old: Fleet) -> None:

@@ -1,11 +1,11 @@
 """What the stand-in's packages do by themselves during an upgrade, and what 2.1 and 2.2 changed, as in reality."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from lab.fleet import Fleet
+from tests.lab.ground import Ground
 from tests.lab.standin import (
     BIN,
     CONFIG,
@@ -31,17 +31,17 @@ REGISTER = (f"{BIN}/st2-register-content", *CONFIG, "--register-runners", "--reg
 
 
 @pytest.fixture
-def apt1(fleet: Fleet) -> Iterator[str]:
-    """A host of the apt family at the fleet's release; put back afterwards."""
-    yield "apt1"
-    fleet.reset("apt1")
+def apt1(ground: Ground) -> str:
+    """A fresh host of the apt family."""
+    ground.fresh("apt1")
+    return "apt1"
 
 
 @pytest.fixture
-def yum1(fleet: Fleet) -> Iterator[str]:
-    """A host of the yum family at the fleet's release; put back afterwards."""
-    yield "yum1"
-    fleet.reset("yum1")
+def yum1(ground: Ground) -> str:
+    """A fresh host of the yum family."""
+    ground.fresh("yum1")
+    return "yum1"
 
 
 def wait_for_api(fleet: Fleet, host: str) -> None:
