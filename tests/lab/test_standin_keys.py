@@ -8,9 +8,15 @@ from lab.fleet import Fleet
 from tests.lab.ground import Ground
 from tests.lab.standin import BIN, CONFIG, KEEP, apt_upgrade, parsed, said, script_log, shell, stored, tried
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
+pytestmark = pytest.mark.lab
 
 API = "http://127.0.0.1:9101/v1/keys"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pair(ground: Ground) -> None:
+    """Keys come and go on the pair's hosts."""
+    ground.fresh("pair")
 
 
 def test_user_keys_have_a_bare_name_and_their_user(fleet: Fleet) -> None:
