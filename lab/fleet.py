@@ -104,6 +104,10 @@ class Fleet:
         """Run a command as root in a host, through the engine and not over SSH."""
         return self._containers().execute(name, *argv, stdin=stdin, check=check, timeout=timeout)
 
+    def container(self, name: str) -> str:
+        """The id of a host's container, for faults that only the engine can bring about."""
+        return self._containers().container(name)
+
     def ssh(self, name: str, *command: str, user: str = "deploy", known_hosts: Path | None = None) -> tuple[str, ...]:
         """The ssh command line into a host, for a client that trusts nothing but the fleet's known_hosts."""
         known = known_hosts or self.state_dir / "known_hosts"

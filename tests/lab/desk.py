@@ -68,10 +68,10 @@ class Operator:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def begins(self, *words: str) -> "subprocess.Popen[str]":
-        """Start `invoke WORDS` and go on."""
+    def begins(self, *words: str, command: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
+        """Start `invoke WORDS` (or COMMAND WORDS) and go on."""
         return subprocess.Popen(
-            self.command(*words),
+            [*command, *words] if command else self.command(*words),
             cwd=ROOT,
             env=self.env(),
             stdin=subprocess.DEVNULL,
