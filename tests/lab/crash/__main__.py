@@ -1,4 +1,4 @@
-"""`python -m tests.lab.crash [--shard 1/2] [--only TEXT]`: the whole matrix, resumable; then writes its page.
+"""`python -m tests.lab.crash [--shard 1/2] [--only REGEX]`: the whole matrix, resumable; then writes its page.
 
 Results are kept in lab/state/crash-matrix/COMMIT.jsonl; a cell that has one is not run again. A shard takes every n-th step,
 on a fleet of its own, so that shards may run side by side.
@@ -6,6 +6,7 @@ on a fleet of its own, so that shards may run side by side.
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from lab.docker import LAB
@@ -30,7 +31,7 @@ def share(bases: list[Base], shard: int, shards: int, only: str, done: dict[str,
         cell
         for each in bases
         for cell in each.cells()
-        if each.points.index(cell.point) % shards == shard - 1 and only in cell.name and cell.name not in done
+        if each.points.index(cell.point) % shards == shard - 1 and re.search(only, cell.name) and cell.name not in done
     ]
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     """Run this shard's cells and write the page from all results of this commit."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab.crash", description=__doc__)
     parser.add_argument("--shard", default="1/1", help="which share of the steps, e.g. 2/3")
-    parser.add_argument("--only", default="", help="only cells whose name has this text, e.g. pair/2.2.1:packages.set")
+    parser.add_argument("--only", default="", help="only cells whose name this regular expression finds, e.g. pair/.*packages.set")
     parser.add_argument("--again", action="store_true", help="run cells again whose result was not ok")
     given = parser.parse_args()
     shard, shards = (int(word) for word in given.shard.split("/"))
