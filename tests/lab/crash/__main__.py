@@ -39,7 +39,9 @@ def main() -> int:
     """Run this shard's cells and write the page from all results of this commit."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab.crash", description=__doc__)
     parser.add_argument("--shard", default="1/1", help="which share of the steps, e.g. 2/3")
-    parser.add_argument("--only", default="", help="only cells whose name this regular expression finds, e.g. pair/.*packages.set")
+    parser.add_argument(
+        "--only", default="", help="only cells whose name this regular expression finds, e.g. pair/.*packages.set"
+    )
     parser.add_argument("--again", action="store_true", help="run cells again whose result was not ok")
     given = parser.parse_args()
     shard, shards = (int(word) for word in given.shard.split("/"))

@@ -125,8 +125,7 @@ def snapshot_of(point: Point) -> str:
 
 
 def base(operator: Operator, name: str) -> Base:
-    """A deployment at the old release, with the points of its upgrade; nothing has run yet."""
-    operator.fleet.reset(name, release=RELEASE)
+    """The points of the upgrade of a deployment that is at the old release; nothing has run yet."""
     said = operator.types("plan", "--hosts", name, "--json")
     if said.code != 0:
         raise NeverReached(said.all)
