@@ -15,7 +15,7 @@ from remote import connect, program, shell
 from remote.stream import Stream, readable
 from rollout.codec import Malformed, canonical
 from rollout.errors import LinkLost, StepFailed, StormliftError, Unreachable
-from rollout.execute import Job, Told
+from rollout.execute import Job, Told, taken_over
 from rollout.journal import VERSION, Record, parse
 from rollout.model import Host
 from rollout.secret import Mask, Secret
@@ -25,7 +25,7 @@ RECONNECT_EVERY_S = 2
 FRUITLESS = 20  # connections in a row that bring no news before the host counts as not taking the steps
 REISSUE_WAIT_S = 2  # between two issues of a stop or a start
 JOURNAL = "/var/lib/stormlift/journal"
-_NOT_SETTLED = 75
+_NOT_SETTLED, _TAKEN_OVER = 75, 77
 
 
 T = TypeVar("T")
@@ -79,6 +79,8 @@ class RemoteHost:
 
     def _ask(self, *words: str) -> str:
         code, text = self._call(program.call(*words))
+        if code == _TAKEN_OVER:
+            raise taken_over(self.name)
         if code != 0:
             text = self._mask(text)
             raise StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
@@ -95,11 +97,11 @@ class RemoteHost:
 
     def record(self, lines: Iterable[str]) -> None:
         """Append journal LINES that are not there yet."""
-        self._retrying(lambda: self._ask("record", *lines))
+        self._retrying(lambda: self._ask("record", self.token, *lines))
 
     def keep(self, run: str, name: str, text: str) -> None:
         """Keep TEXT as a file of RUN on the host."""
-        self._retrying(lambda: self._ask("keep", run, name, text))
+        self._retrying(lambda: self._ask("keep", self.token, run, name, text))
 
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """Start JOBS, in order, or attach to what runs here already; a stop or start that did not settle is issued again.
@@ -198,7 +200,7 @@ class RemoteHost:
     def release(self, token: str, by: str) -> None:
         """Take the lock TOKEN away from its dead holder, and journal who did."""
         line = canonical({"v": VERSION, "run": "-", "event": "lock-released", "by": by, "data": {"token": token}})
-        self._ask("record", line)
+        self._ask("record", "", line)
         self._ask("lock-release", token)
 
     def sign_of_life(self) -> Channel:

@@ -186,10 +186,7 @@ class Run:
     def _segment(self, phase: PhasePlan, steps: tuple[Step, ...]) -> bool:
         """Run STEPS on their hosts, all at once; False when one was interrupted and the phase is to be taken again."""
         if self.lost():
-            raise Locked(
-                f"{self.plan.name}: another controller took over run {self.id}",
-                "look: invoke status, invoke locks.show",
-            )
+            raise taken_over(self.plan.name)
         if self.stopping():
             raise Interrupted("stopped as asked; the step that ran was finished", "the same command goes on from here")
         work = {host: jobs for host in hosts_of(steps) if (jobs := self._jobs(phase, steps, host))}
@@ -290,14 +287,15 @@ class Run:
             )
         return True
 
-    def _failure(self, host: str, told: Told, title: str, jobs: tuple[Job, ...]) -> StepFailed:
+    def _failure(self, host: str, told: Told, title: str, jobs: tuple[Job, ...]) -> StormliftError:
+        if told.code == 77:
+            return taken_over(host)
         step = next(job.todo.step for job in jobs if job.key == told.key)
         reasons = {
             75: "it ran, but did not take hold in time",
             76: "it ran, but its postcondition does not hold",
             124: f"it ran out of its {step.timeout} s",
             73: "the host's journal cannot be written (is the disk full?)",
-            77: "another controller took over",
         }
         said = reasons.get(told.code, f"exit code {told.code}")
         return StepFailed(f"{host}: {title}: {said}", "", host=host, step=told.key, log=told.log)
@@ -310,6 +308,11 @@ class Run:
             missing = [canonical(r) for r in shared if (r.run, r.event, r.step, r.attempt) not in have]
             if missing:
                 link.record(missing)
+
+
+def taken_over(name: str) -> Locked:
+    """What a controller is told that slept while another one took its lock, on the host or deployment NAME."""
+    return Locked(f"{name}: another controller took over", "look: invoke status, invoke locks.show")
 
 
 def key_of(phase: PhasePlan, step: Step) -> str:

@@ -44,8 +44,21 @@ journal() {
   (umask 077 && printf '%s\n' "$1" >>"$STATE/journal") && { sync "$STATE/journal" 2>/dev/null || sync; }
 }
 
-# record LINE...: append the lines that are not there yet.
+# holds TOKEN: whether the lock here is TOKEN's; an empty one stands for work that needs no lock.
+holds() { [ -z "$1" ] || [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$1" ]; }
+
+# Only the holder of the lock may go on: a controller that slept while another took over must do nothing more.
+must_hold() {
+  holds "$1" || {
+    printf 'another controller took over\n' >&2
+    exit 77
+  }
+}
+
+# record TOKEN LINE...: append the lines that are not there yet.
 record() {
+  must_hold "$1"
+  shift
   state_dir
   for _line in "$@"; do
     grep -qxF -e "$_line" "$STATE/journal" 2>/dev/null || journal "$_line" \
@@ -53,8 +66,10 @@ record() {
   done
 }
 
-# keep RUN NAME TEXT: keep a file of a run, whole or not at all.
+# keep TOKEN RUN NAME TEXT: keep a file of a run, whole or not at all.
 keep() {
+  must_hold "$1"
+  shift
   state_dir
   mkdir -p -m 700 "$STATE/$1"
   (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new") && mv -f "$STATE/$1/$2.new" "$STATE/$1/$2" && sync \

@@ -3,16 +3,17 @@
 # lock-take FENCE TOKEN HOLDER [STALE]: STALE is the token of a dead holder whose lock is taken over.
 lock_take() {
   state_dir
-  _last=$(cat "$STATE/fence" 2>/dev/null || echo 0)
-  if [ "$1" -le "$_last" ]; then
-    printf 'fence %s\n' "$_last"
-    return 3
-  fi
   if [ -n "$4" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$4" ]; then
     mv "$STATE/lock" "$STATE/lock.$4" 2>/dev/null && rm -rf "$STATE/lock.$4"
   fi
   # Whoever lost power between mkdir and token left a lock that nobody holds.
   if [ ! -s "$STATE/lock/token" ] && [ -n "$(find "$STATE/lock" -maxdepth 0 -mmin +1 2>/dev/null)" ]; then rm -rf "$STATE/lock"; fi
+  _last=$(cat "$STATE/fence" 2>/dev/null || echo 0)
+  # Who holds it comes first: that is what the loser of a race wants to know.
+  if [ ! -e "$STATE/lock" ] && [ "$1" -le "$_last" ]; then
+    printf 'fence %s\n' "$_last"
+    return 3
+  fi
   mkdir -m 700 "$STATE/lock" 2>/dev/null || {
     lock_show
     return 3

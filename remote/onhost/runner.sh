@@ -121,7 +121,7 @@ step() {
   : >>"$_log"
   # A later hop must not take the place of an earlier one's backup.
   export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_BACKUP="$RUN_DIR/backup/${_key%%:*}" STORMLIFT_HEAD="$_head"
-  fenced && ended 77
+  holds "$TOKEN" || ended 77
   if [ "$_first" = 1 ] && part prove; then
     "prove_$_n" >>"$_log" 2>&1 </dev/null && { ended 0 true; return; }
   fi
@@ -153,9 +153,6 @@ settled() {
     sleep "$_every"
   done
 }
-
-# Only the holder of the lock may go on: a controller that slept while another took over must do nothing more.
-fenced() { [ -n "$TOKEN" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" != "$TOKEN" ]; }
 
 ended() {
   _proved=${2:-false}

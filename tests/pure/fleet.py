@@ -11,7 +11,7 @@ from rollout import journal
 from rollout.codec import Malformed, decode, digest
 from rollout.errors import LinkLost, StepFailed
 from rollout.events import Event
-from rollout.execute import PLAN_FILE, Job, Run, Told
+from rollout.execute import PLAN_FILE, Job, Run, Told, taken_over
 from rollout.journal import Record
 from rollout.model import DeploymentPlan
 from tests.pure.machine import NOT_SETTLED, Machine, Moment, Segment, Trouble
@@ -90,6 +90,7 @@ class MemoryLink:
         """Append LINES that are not there yet."""
         for line in lines:
             self._call("record")
+            self._must_hold()
             if not self._machine.record(line):
                 raise StepFailed(f"{self._machine.name}: record: is the disk full?", host=self._machine.name)
             self._call("recorded")
@@ -97,8 +98,13 @@ class MemoryLink:
     def keep(self, run: str, name: str, text: str) -> None:
         """Keep TEXT as a file of RUN."""
         self._call("keep")
+        self._must_hold()
         self._machine.kept[run, name] = text
         self._call("kept")
+
+    def _must_hold(self) -> None:
+        if self._token and self._machine.token != self._token:
+            raise taken_over(self._machine.name)
 
     def _call(self, what: str) -> None:
         self._calls += 1

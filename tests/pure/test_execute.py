@@ -198,7 +198,7 @@ def test_whoever_lost_the_lock_stops_before_the_next_step() -> None:
     run = fleet.run(
         packages(step("one", "a"), once("two", "a"), hosts=("a",)), lost=lambda: bool(fleet.world.did("one"))
     )
-    with pytest.raises(Locked, match="another controller took over run r1"):
+    with pytest.raises(Locked, match="pair: another controller took over"):
         run.execute()
     assert fleet.world.did("two") == []
 

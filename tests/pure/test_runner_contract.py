@@ -113,7 +113,7 @@ def test_a_torn_line_is_ended_in_the_same_way(tmp_path: Path) -> None:
     torn = '{"v":1,"run":"r0","event":"star'
     (real.state / "journal").write_text(torn)
     fleet.machines["a"].journal = torn
-    real.call("record", '{"v":1,"run":"r1","event":"opened"}')
+    real.call("record", "", '{"v":1,"run":"r1","event":"opened"}')
     fleet.machines["a"].record('{"v":1,"run":"r1","event":"opened"}')
     assert fleet.machines["a"].journal == real.journal
 
@@ -123,7 +123,7 @@ def test_zeros_that_a_power_cut_left_swallow_no_line(tmp_path: Path) -> None:
     real = OnHost(tmp_path)
     (real.state / "journal").write_bytes(b'{"v":1,"run":"r0","event":"opened"}\n' + b"\0" * 40)
     assert [r.event for r in real.records()] == ["opened"]
-    real.call("record", '{"v":1,"run":"r0","event":"closed"}')
+    real.call("record", "", '{"v":1,"run":"r0","event":"closed"}')
     assert [r.event for r in real.records()] == ["opened", "closed"]
 
 
@@ -131,9 +131,21 @@ def test_a_line_that_is_there_is_not_written_twice(tmp_path: Path) -> None:
     real, fleet = OnHost(tmp_path), Fleet("a")
     lines = ['{"v":1,"run":"r1","event":"opened"}', '{"v":1,"run":"r1","event":"closed"}']
     for word in (*lines, lines[0]):
-        real.call("record", word)
+        real.call("record", "", word)
         fleet.machines["a"].record(word)
     assert fleet.machines["a"].journal == real.journal == "".join(f"{line}\n" for line in lines)
+
+
+def test_a_line_of_whoever_lost_the_lock_is_not_written(tmp_path: Path) -> None:
+    real = OnHost(tmp_path)
+    (real.state / "lock").mkdir()
+    (real.state / "lock" / "token").write_text("theirs")
+    for words in (("record", "ours", "line"), ("keep", "ours", "r1", "plan.json", "{}")):
+        done = real.call(*words)
+        assert (done.returncode, done.stderr) == (77, "another controller took over\n")
+    assert real.journal == "" and not (real.state / "r1").exists()
+    real.call("record", "theirs", "line")
+    assert real.journal == "line\n"
 
 
 def test_whoever_comes_later_follows_what_runs_from_its_first_event(tmp_path: Path) -> None:

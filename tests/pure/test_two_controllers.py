@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollout.errors import StepFailed
+from rollout.errors import Locked, StepFailed
 from tests.pure.fleet import ControllerDied, Fleet
 from tests.pure.machine import Trouble
 from tests.pure.sketch import key, once, packages, step
@@ -18,17 +18,29 @@ def test_a_controller_that_lost_its_lock_starts_nothing_more() -> None:
         return True
 
     fleet.world.wait_for("a", "one", taken_over)
-    with pytest.raises(StepFailed, match="another controller took over"):
+    with pytest.raises(Locked, match="another controller took over"):
         slow.execute()
     assert fleet.world.did("one") == ["a"] and fleet.world.did("two") == []
     assert [r.code for r in fleet.records("a") if r.event == "finished"] == [0]
+
+
+def test_a_controller_that_slept_until_all_was_done_does_not_even_journal() -> None:
+    fleet = Fleet("a")
+    planned = packages(step("one", "a"), hosts=("a",))
+    slow = fleet.run(planned, token="t1")
+    slow.sink = lambda event: fleet.lock("t2") if event.kind == "step-finished" else None
+    with pytest.raises(Locked, match="another controller took over"):
+        slow.execute()
+    assert [r.event for r in fleet.records("a")] == ["opened", "started", "finished"]
+    fleet.again(planned, token="t2").execute()
+    assert fleet.world.did("one") == ["a"] and fleet.records("a")[-1].event == "closed"
 
 
 def test_a_controller_without_the_lock_changes_nothing() -> None:
     fleet = Fleet("a", "b")
     run = fleet.run(packages(step("one")), token="t1")
     fleet.lock("t2")
-    with pytest.raises(StepFailed, match="another controller took over"):
+    with pytest.raises(Locked, match="another controller took over"):
         run.execute()
     assert fleet.world.ran == []
 
