@@ -109,8 +109,10 @@ class DeploymentLock:
             self._notice(self._waited_for)
             return False
         said = host.lock(self.fence, secrets.token_hex(8), self._holder(), value)
-        if said.startswith("fence "):
-            raise Locked(f"{host.name}: another run was here since the facts were read", "the same command again")
+        if said.startswith("fence\n"):
+            last = read_lock(said.removeprefix("fence\n"))
+            who = f"{last.by}, run {last.run} ({last.message})," if last else "another run"
+            raise Locked(f"{host.name}: {who} was here since the facts were read", "the same command again")
         return not said
 
     def _beat(self, host: RemoteHost) -> None:

@@ -15,7 +15,7 @@ facts() {
   section processes && processes
   section hold && cat "$STATE/hold" 2>/dev/null
   section lock && lock_show
-  section fence && cat "$STATE/fence" 2>/dev/null
+  section fence && head -n 1 "$STATE/fence" 2>/dev/null
   section running && running
   section disk && df -Pk /var /opt /tmp 2>/dev/null
   section clock && date +%s

@@ -8,17 +8,17 @@ lock_take() {
   fi
   # Whoever lost power between mkdir and token left a lock that nobody holds.
   if [ ! -s "$STATE/lock/token" ] && [ -n "$(find "$STATE/lock" -maxdepth 0 -mmin +1 2>/dev/null)" ]; then rm -rf "$STATE/lock"; fi
-  _last=$(cat "$STATE/fence" 2>/dev/null || echo 0)
-  # Who holds it comes first: that is what the loser of a race wants to know.
-  if [ ! -e "$STATE/lock" ] && [ "$1" -le "$_last" ]; then
-    printf 'fence %s\n' "$_last"
+  _last=$(head -n 1 "$STATE/fence" 2>/dev/null)
+  # Who holds it comes first, then who held it last: that is what the loser of a race wants to know.
+  if [ ! -e "$STATE/lock" ] && [ "$1" -le "${_last:-0}" ]; then
+    printf 'fence\n0\n-\n%s\n' "$(tail -n +2 "$STATE/fence")"
     return 3
   fi
   mkdir -m 700 "$STATE/lock" 2>/dev/null || {
     lock_show
     return 3
   }
-  (umask 077 && printf '%s\n' "$1" >"$STATE/fence.new" && mv -f "$STATE/fence.new" "$STATE/fence" \
+  (umask 077 && printf '%s\n' "$1" "$3" >"$STATE/fence.new" && mv -f "$STATE/fence.new" "$STATE/fence" \
     && printf '%s' "$3" >"$STATE/lock/holder" && : >"$STATE/lock/beat" && printf '%s' "$2" >"$STATE/lock/token") || {
     rm -rf "$STATE/lock"
     fail "the lock cannot be written: is the disk full?"

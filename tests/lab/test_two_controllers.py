@@ -1,5 +1,6 @@
 """Two operators, one deployment: one works, the other is told who; and who slept through a take-over does nothing more."""
 
+import re
 import signal
 import subprocess
 from dataclasses import replace
@@ -36,8 +37,9 @@ def test_of_two_that_begin_at_the_same_moment_one_works(alice: Operator, bob: Op
         codes = {name: run.returncode for name, run in runs.items()}
         assert sorted(codes.values()) == [0, 4], (number, said)
         loser, winner = sorted(codes, key=lambda name: -codes[name])
-        assert f"locked by {winner}@" in said[loser], said[loser]
-        assert "invoke locks.show --hosts apt1" in said[loser], said[loser]
+        # Who comes when the winner is already through is not told of a lock, but of whom he missed.
+        assert re.search(rf"locked by {winner}@|{winner}@\S+, run \S+ \(services.reload\), was here", said[loser]), said
+        assert "next: " in said[loser]
     opened = [record["by"].partition("@")[0] for record in alice.journal("apt1") if record["event"] == "opened"]
     assert len(opened) == ROUNDS  # who lost has left no trace
 
