@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from lab.fleet import Fleet
 from lab.topology import SUDO_PASSWORD
@@ -83,7 +84,16 @@ class Operator:
     def journal(self, host: str) -> list[dict[str, Any]]:
         """The journal of a host, as it lies there."""
         text = self.fleet.execute(host, "cat", "/var/lib/stormlift/journal", check=False).stdout
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]  # one may be half written
+
+    def waits_for(self, host: str, event: str, step: str, run: "subprocess.Popen[str]") -> None:
+        """Wait until the journal of HOST says EVENT of STEP; RUN, which is to bring that about, must still be alive."""
+
+        def missing() -> bool:
+            assert run.poll() is None, f"{step} never {event} on {host}: {run.communicate()[0]}"
+            return not any(each["event"] == event and each.get("step") == step for each in self.journal(host))
+
+        Retrying(retry=retry_if_result(bool), stop=stop_after_delay(180), wait=wait_fixed(0.2))(missing)
 
 
 def write_inventory(folder: Path, fleet: Fleet, **changes: Any) -> None:

@@ -62,19 +62,12 @@ def records(operator: Operator, host: str, event: str, step: str) -> list[dict[s
     return [r for r in operator.journal(host) if r["event"] == event and r.get("step") == f"2.2.1:{step}"]
 
 
-def wait_for(operator: Operator, host: str, event: str, step: str) -> None:
-    deadline = time.monotonic() + 120
-    while not records(operator, host, event, step):
-        assert time.monotonic() < deadline, f"{host} never journalled {event} {step}"
-        time.sleep(0.2)
-
-
 def test_a_host_restarted_between_packages_and_database_starts_no_mistral(operator: Operator) -> None:
     # The other host is kept busy with its packages, so that the restart falls where it hurts.
     operator.fleet.execute("apt2", "sh", "-c", "mkdir -p /run/lab; echo 15 > /run/lab/register-sleep")
     with Watcher(operator.fleet) as watcher:
         run = operator.begins("upgrade", "--hosts", "pair", "--yes")
-        wait_for(operator, "yum2", "finished", "packages.set")
+        operator.waits_for("yum2", "finished", "2.2.1:packages.set", run)
         operator.fleet.restart("yum2", ready=False)
         operator.fleet.execute("apt2", "rm", "/run/lab/register-sleep")  # the one under way goes on
         said, _ = run.communicate(timeout=600)

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,7 @@ def operator(ground: Ground, tmp_path: Path) -> Operator:
 def begun_packages(operator: Operator) -> "subprocess.Popen[str]":
     """An upgrade whose package step has just begun."""
     run = operator.begins("upgrade", "--hosts", "apt1", "--yes")
-    deadline = time.monotonic() + 120
-    while not any(r["event"] == "started" and r["step"].endswith(":packages.set") for r in operator.journal("apt1")):
-        assert time.monotonic() < deadline and run.poll() is None
-        time.sleep(0.2)
+    operator.waits_for("apt1", "started", "2.2.1:packages.set", run)
     return run
 
 

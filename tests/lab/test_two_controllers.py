@@ -2,14 +2,11 @@
 
 import re
 import signal
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from lab.fleet import Fleet
 from tests.lab.desk import Operator, write_inventory
 from tests.lab.ground import Ground
 
@@ -48,7 +45,7 @@ def test_who_slept_while_another_took_over_does_nothing_more(alice: Operator, bo
     fleet = alice.fleet
     fleet.execute("apt1", "sh", "-c", "mkdir -p /run/lab; echo 8 > /run/lab/register-sleep")
     asleep = alice.begins("upgrade", "--hosts", "apt1", "--yes")
-    wait_for(fleet, asleep, "started", "2.2.1:packages.set")
+    alice.waits_for("apt1", "started", "2.2.1:packages.set", asleep)
     asleep.send_signal(signal.SIGSTOP)
     try:
         fleet.execute("apt1", "rm", "/run/lab/register-sleep")
@@ -73,14 +70,3 @@ def taken_over_by(operator: Operator) -> None:
     assert said.code == 0 and "goes on" in said.err, said.all
     released = [record for record in operator.journal("apt1") if record["event"] == "lock-released"]
     assert [record["by"].partition("@")[0] for record in released] == ["bob"]
-
-
-def wait_for(fleet: Fleet, run: "subprocess.Popen[str]", event: str, step: str) -> None:
-    """Wait until the journal of apt1 has this record."""
-
-    def missing() -> bool:
-        assert run.poll() is None, run.communicate()[0]
-        journal = fleet.execute("apt1", "cat", "/var/lib/stormlift/journal", check=False).stdout
-        return not any(f'"event":"{event}"' in line and f'"step":"{step}"' in line for line in journal.splitlines())
-
-    Retrying(retry=retry_if_result(bool), stop=stop_after_delay(120), wait=wait_fixed(0.2))(missing)
