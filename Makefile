@@ -5,10 +5,10 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast check clean
+.PHONY: help setup demo test test-fast crash-matrix check clean
 
 help: ## this menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## a virtualenv in .venv, with everything in it
 	@./setup.sh
@@ -24,6 +24,10 @@ test: setup ## the whole suite: checks, pure, wire and lab floors
 
 test-fast: setup ## the pure and the wire floor, no containers
 	.venv/bin/python $(PYTEST) --ignore=tests/lab
+
+SHARD = 1/1
+crash-matrix: setup ## every cell of the crash matrix, or a share (SHARD=2/3); hours, resumable; writes docs/crash-matrix.md
+	.venv/bin/python -m tests.lab.crash --shard $(SHARD)
 
 check: setup ## ruff and mypy --strict
 	$(INVOKE) dev.check

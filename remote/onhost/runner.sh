@@ -40,7 +40,7 @@ submit() {
     [ "$(cksum <"$_program" 2>/dev/null | tr ' ' -)" = "${_program##*/}" ] \
       || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; } \
       || fail "the steps cannot be kept: No space left on device?"
-    (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events") \
+    (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events" && reserve "$_dir") \
       || fail "the steps cannot be kept: No space left on device?"
     sync
     detach "$1" "$2" sh "$_program" run-segment "$_dir" "$_program"
@@ -93,6 +93,17 @@ poll() {
 
 say() { printf '%s\n' "$*" >>"$SEGMENT/events"; }
 
+# A full disk would also swallow the words that say so: this room is kept for them.
+reserve() { dd if=/dev/zero of="$1/reserve" bs=1024 count=64 2>/dev/null; }
+
+# Says so when the disk is full, and gives up the reserve.
+no_room() {
+  _free=$(df -Pk "$STATE" | awk 'NR == 2 { print $4 }')
+  [ "${_free:-64}" -lt 64 ] || return 0
+  rm -f "$SEGMENT/reserve"
+  say "| No space left on device: $_free KiB free under $STATE"
+}
+
 run_segment() {
   mkdir "$1/begun" 2>/dev/null || exit 0 # systemd-run may fail after it started us: never twice
   SEGMENT=$1 PROGRAM=$2
@@ -108,6 +119,7 @@ run_segment() {
 
 finish() {
   say @end
+  rm -f "$SEGMENT/reserve"
   : >"$SEGMENT/done"
   exit 0
 }
@@ -127,6 +139,7 @@ step() {
   fi
   # What is not journalled is not begun.
   journal "$_head,\"event\":\"started\",\"at\":$(date +%s),\"attempt\":$_attempt}" || {
+    no_room
     say "@finished $_key $(now) 73 false"
     finish
   }
@@ -156,6 +169,7 @@ settled() {
 
 ended() {
   _proved=${2:-false}
+  [ "$1" = 0 ] || no_room
   if [ "$1" != 77 ]; then
     journal "$_head,\"event\":\"finished\",\"at\":$(date +%s),\"attempt\":$_attempt,\"code\":$1,\"data\":{\"proved\":$_proved}}"
   fi

@@ -1,6 +1,5 @@
 """What a deployment has come to, as texts that two runs can be compared by."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -86,8 +85,3 @@ def difference(undisturbed: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
         else:
             told.append(f"{part}: {json.dumps(text)[:400]} became {json.dumps(now[part])[:400]}")
     return told
-
-
-def fingerprint(text: str) -> str:
-    """A short digest, for the page."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
