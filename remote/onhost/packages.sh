@@ -26,13 +26,16 @@ installed() {
   return $_wrong
 }
 
+# rpm adds the new package when all its files are there, and takes the old one away after that: cut off in between, both
+# are installed. The older goes, without its scripts (they stop and restart services); what the newer owns stays. With rpm
+# itself: yum 3 has package-cleanup for this, in yum-utils, which need not be installed, and dnf an option that yum 3 lacks.
 rpm_duplicates() {
   for _name in st2 st2web st2chatops st2mistral bwc-enterprise st2enterprise; do
-    if [ "$(version_of "$_name" | wc -l)" -gt 1 ]; then
-      printf 'two versions of %s: a transaction was cut off; removing the older\n' "$_name"
-      if have dnf; then yum -y -q remove --duplicates; else package-cleanup -y -q --cleandupes; fi # yum 3
-      return
-    fi
+    rpm -q --qf '%{INSTALLTIME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' "$_name" 2>/dev/null \
+      | grep -v 'not installed' | sort -n | sed '$d' | while read -r _ _older; do
+      printf 'two versions of %s: a transaction was cut off; removing %s\n' "$_name" "$_older"
+      rpm -e --noscripts --nodeps "$_older" || exit 1
+    done || return 1
   done
 }
 
