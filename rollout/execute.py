@@ -22,6 +22,7 @@ RELIED_ON_BY = {
     Phase.STOP: _PHASES[_PHASES.index(Phase.STOP) + 1 : _PHASES.index(Phase.START)],
     Phase.START: _PHASES[_PHASES.index(Phase.START) + 1 :],
 }
+STOPPING = (Phase.BEFORE_STOP, Phase.STOP)
 INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
 
 
@@ -68,7 +69,12 @@ class Link(Protocol):
 
 @dataclass
 class Run:
-    """One execution of a plan on one deployment. `clock` gives seconds since 1970, `stopping` says whether to stop."""
+    """One execution of a plan on one deployment. `clock` gives seconds since 1970, `stopping` says whether to stop.
+
+    before_stop   called with the hosts that are about to be stopped, while st2 still serves on them
+    before_close  called when everything is verified and settled; until it returns the run stays open, so that a run
+                  that is taken up calls it again
+    """
 
     id: str
     plan: DeploymentPlan
@@ -80,6 +86,8 @@ class Run:
     fence: int = 0
     stopping: Callable[[], bool] = lambda: False
     lost: Callable[[], bool] = lambda: False
+    before_stop: Callable[[tuple[str, ...]], None] = lambda hosts: None
+    before_close: Callable[[], None] = lambda: None
     journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
@@ -97,7 +105,12 @@ class Run:
         self._copy()
         self._open()
         for phase in self.plan.phases:
+            if going_down := self._going_down(phase):
+                self.before_stop(going_down)
             self._phase(phase)
+        if self.lost():
+            raise taken_over(self.plan.name)
+        self.before_close()
         self._close()
 
     def _tell(self, kind: str, **values: Any) -> None:
@@ -159,6 +172,18 @@ class Run:
                 f"{self.plan.name}: {phase.name.value}: cut off {INTERRUPTIONS} times",
                 "find out what ends it on the host, then the same command again",
             )
+
+    def _going_down(self, phase: PhasePlan) -> tuple[str, ...]:
+        """The hosts that serve until PHASE; none when it is no stop, or when a stop of its hop has begun, on any host."""
+        stops = [p for p in self.plan.phases if p.name in STOPPING and p.hop == phase.hop]
+        if phase.name not in STOPPING or phase.hop != self.plan.phases[0].hop:
+            return ()
+        keys = {key_of(p, step) for p in stops for step in p.steps}
+        begun = [r for records in self.journals.values() for r in records if r.run == self.id and r.event == "started"]
+        if any(record.step in keys for record in begun):
+            return ()
+        stopped = {host for p in stops for step in p.steps for host in step.hosts}
+        return tuple(host for host in self.plan.hosts if host in stopped)
 
     def _through(self, phase: PhasePlan) -> bool:
         return self._finished(phase) and not self._stands(phase)
