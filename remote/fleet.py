@@ -53,15 +53,16 @@ class Fleet:
         """Those of HOSTS where nothing answers, by name. Raises any other error that reaching one of them meets."""
         made = {host.name: self._made(host) for host in hosts}
 
-        def tried(host: RemoteHost) -> NoAnswer | None:
+        found: dict[str, NoAnswer] = {}
+
+        def tried(host: RemoteHost) -> None:
             try:
                 host.open()
             except NoAnswer as error:
-                return error
-            return None
+                found[host.name] = error
 
-        answers = dict(zip(made, self._all(made.values(), tried), strict=True))
-        return {name: error for name, error in answers.items() if error}
+        self._all(made.values(), tried)
+        return {name: found[name] for name in made if name in found}
 
     def facts(self, hosts: Iterable[Host], *, evidence: bool = True) -> dict[str, Facts]:
         """Gather the facts of HOSTS, all at the same time."""

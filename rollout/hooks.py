@@ -72,12 +72,10 @@ class Occasion:
         if self.hook.point.startswith("before-"):
             return None
         ended = [self.outcomes[plan.name] for plan in self.plans if plan.name in self.outcomes]
-        words = {each.outcome for each in ended}
-        if "failed" in words or not ended:
-            return "failed"
-        if any(each.exit_code == Interrupted.exit_code for each in ended):
-            return "interrupted"
-        return "upgraded" if words == {"upgraded"} else "not attempted"
+        words = {"interrupted" if each.exit_code == Interrupted.exit_code else each.outcome for each in ended}
+        return next(
+            (word for word in ("failed", "interrupted", "not attempted", "upgraded") if word in words), "failed"
+        )
 
     def explained(self, error: HookFailed, log: str) -> HookFailed:
         """ERROR of the process as an operator needs it: whose hook, what it means for st2, what to type next."""
