@@ -204,7 +204,7 @@ class Hook:
     point        one of HOOKS
     timeout      seconds
     inventory    the environment file that it stands in
-    deployments  those of that file that the run is about; none before a run is planned
+    deployments  who it is for: those of that file, and in a plan only those of the run
     """
 
     point: str

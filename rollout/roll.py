@@ -87,8 +87,10 @@ def _stopped(rollout: Rollout, done: Mapping[str, Outcome], crew: Crew) -> str:
 
 
 def _not_attempted(name: str, why: str, crew: Crew) -> Outcome:
-    code = Interrupted.exit_code if why == INTERRUPTED else 0
-    return Outcome(name, "not attempted", crew.hosts(name), error=why, exit_code=code)
+    if why != INTERRUPTED:
+        return Outcome(name, "not attempted", crew.hosts(name), error=why)
+    hint, code = "the same command goes on from here", Interrupted.exit_code
+    return Outcome(name, "not attempted", crew.hosts(name), error=why, hint=hint, exit_code=code)
 
 
 def _batch(number: int, names: tuple[str, ...], crew: Crew) -> dict[str, Outcome]:
@@ -125,7 +127,7 @@ def _between(rollout: Rollout, number: int, done: Mapping[str, Outcome], crew: C
     asked = tuple(name for name in rollout.batches[number - 2] if done[name].outcome == "upgraded")
     if not asked or not rollout.gate_deadline_s:
         return {}
-    text = f"waiting until {', '.join(asked)} is healthy for {rollout.soak_s} s, at most {rollout.gate_deadline_s} s"
+    text = f"waiting until healthy for {rollout.soak_s} s, at most {rollout.gate_deadline_s} s: {', '.join(asked)}"
     crew.waiting("health", text, asked)
     gate = Gate(
         rollout.soak_s,

@@ -153,9 +153,10 @@ def finish(sitting: Desk, result: Result, orders: Orders, run: str) -> int:
             sitting.say(failure_text(each))
     for error in result.hooks:
         sitting.say(f"{error.message}\n  leaves: {error.leaves}\n  next: {error.hint}")
-    for why in dict.fromkeys(each.error for each in outcomes if each.outcome == "not attempted"):
-        names = [each.name for each in outcomes if (each.outcome, each.error) == ("not attempted", why)]
-        sitting.say(f"not attempted: {', '.join(names)}: {why}")
+    left = [each for each in outcomes if each.outcome == "not attempted"]
+    for why, hint in dict.fromkeys((each.error, each.hint) for each in left):
+        names = [each.name for each in left if each.error == why]
+        sitting.say(f"not attempted: {', '.join(names)}: {why}" + (f"\n  next: {hint}" if hint else ""))
     if orders.as_json:
         sitting.out(json.dumps(result_json(result, run, orders.command), indent=1))
     else:
