@@ -68,8 +68,8 @@ record() {
 
 # The pause that holds here, as its journal line, or nothing; a line that was cut off counts as not written.
 paused() {
-  # Without the zeros that a power cut may leave: they make grep speak of a binary file.
-  tr -d '\000' <"$STATE/journal" 2>/dev/null | grep -E '"event":"(paused|resumed)".*[}]( #torn)?$' | tail -n 1 \
+  # The zeros that a power cut may leave would make grep speak of a binary file.
+  cat "$STATE/journal" 2>/dev/null | tr '\000' '?' | grep -E '"event":"(paused|resumed)".*[}]( #torn)?$' | tail -n 1 \
     | grep -F '"event":"paused"' || :
 }
 

@@ -82,18 +82,22 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> OnHost:
     return OnHost(tmp_path_factory.mktemp("host"))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["paused", "resumed", "opened"]), texts), max_size=4), st.integers(0, 30))
+@given(
+    st.lists(st.tuples(st.sampled_from(["paused", "resumed", "opened"]), texts), max_size=4),
+    st.integers(0, 30),
+    st.integers(0, 3),
+)
 def test_the_host_names_the_pause_that_holds_whatever_reasons_say_and_however_the_last_line_was_cut(
-    host: OnHost, story: list[tuple[str, str]], cut: int
+    host: OnHost, story: list[tuple[str, str]], cut: int, zeros: int
 ) -> None:
     lines = [written(event, number, reason=reason) for number, (event, reason) in enumerate(story)]
     text = "".join(f"{line}\n" for line in lines)
-    text = text[: len(text) - cut] if cut and text else text
+    text = (text[: len(text) - cut] if cut and text else text) + "\0" * zeros
     (host.state / "journal").write_text(text)
     said = host.call("paused")
     assert said.returncode == 0, said.stderr
     assert pause.newest(parse(said.stdout)) == pause.newest(parse(text))
-    assert host.call("record", written("resumed", 99)).returncode == 0  # a line after one that was cut off
+    assert host.call("record", "", written("resumed", 99)).returncode == 0  # a line after one that was cut off
     assert pause.newest(parse(host.call("paused").stdout)) is None
 
 

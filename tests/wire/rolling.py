@@ -131,7 +131,7 @@ class Sitting:
 
     def _fence(self, host: str) -> int:
         file = self.fleet[host].state / "fence"
-        return int(file.read_text()) if file.exists() else 0
+        return int(file.read_text().split()[0]) if file.exists() else 0
 
     def _take(self, event: Event) -> None:
         self.events.append(event)
