@@ -174,16 +174,26 @@ class Run:
             )
 
     def _going_down(self, phase: PhasePlan) -> tuple[str, ...]:
-        """The hosts that serve until PHASE; none when it is no stop, or when a stop of its hop has begun, on any host."""
-        stops = [p for p in self.plan.phases if p.name in STOPPING and p.hop == phase.hop]
-        if phase.name not in STOPPING or phase.hop != self.plan.phases[0].hop:
+        """The hosts that serve until PHASE; none when it is no stop, or when this stop has begun on any host.
+
+        A later hop stops what is down already. What stops together is told by its key: a host may go through a stop of
+        its own before the others, and does not serve for the first time then when they stop.
+        """
+        stops = [p for p in self.plan.phases if p.name in STOPPING and p.hop == self.plan.phases[0].hop]
+        if phase not in stops:
             return ()
-        keys = {key_of(p, step) for p in stops for step in p.steps}
-        begun = [r for records in self.journals.values() for r in records if r.run == self.id and r.event == "started"]
-        if any(record.step in keys for record in begun):
+        keys = {key_of(p, step): step.hosts for p in stops for step in p.steps}
+        part = key_of(phase, phase.steps[0]).partition(":")[0]
+        begun = {
+            (record.step.partition(":")[0], record.host)
+            for records in self.journals.values()
+            for record in records
+            if record.run == self.id and record.event == "started" and record.step in keys
+        }
+        if any(each == part for each, _ in begun):
             return ()
-        stopped = {host for p in stops for step in p.steps for host in step.hosts}
-        return tuple(host for host in self.plan.hosts if host in stopped)
+        stopped = {host for key, hosts in keys.items() if key.partition(":")[0] == part for host in hosts}
+        return tuple(host for host in self.plan.hosts if host in stopped - {host for _, host in begun})
 
     def _through(self, phase: PhasePlan) -> bool:
         return self._finished(phase) and not self._stands(phase)

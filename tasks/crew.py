@@ -103,20 +103,27 @@ class Crew:
     def run(self, number: int, name: str) -> Outcome:
         """Upgrade NAME as part of batch NUMBER; an operator's error becomes its outcome, a bug stays one."""
         work = self._works[name]
-        try:
-            # One that is taken up waits further on, and not at all when its st2 is down already.
-            if self._command == "upgrade" and not work.resumed:
-                self._while_paused(work)
-        except Interrupted as error:
-            stopped = Outcome(name, "not attempted", work.plan.hosts, exit_code=error.exit_code)
-            return replace(stopped, error=error.message, hint=error.hint)
-        except StormliftError as error:
-            return roll.failure(name, work.plan.hosts, error, "")
-        outcome = self._carried_out(work, number)
+        outcome = self._held_up(work) or self._carried_out(work, number)
         self.finished(outcome)
         return outcome
 
     # --- one deployment ------------------------------------------------------------------------------------
+
+    def _held_up(self, work: "Work") -> Outcome | None:
+        """Wait as long as the deployment is paused, without its lock; the outcome when it is not to be begun at all."""
+        name, hosts = work.deployment.name, work.plan.hosts
+        try:
+            if self.stopping():
+                raise Interrupted(roll.INTERRUPTED, "the same command goes on from here")
+            # One that is taken up waits further on, and not at all when its st2 is down already.
+            if self._command == "upgrade" and not work.resumed:
+                self._while_paused(work)
+        except Interrupted as error:
+            stopped = Outcome(name, "not attempted", hosts, exit_code=error.exit_code)
+            return replace(stopped, error=error.message, hint=error.hint)
+        except StormliftError as error:
+            return roll.failure(name, hosts, error, "")
+        return None
 
     def _carried_out(self, work: "Work", number: int) -> Outcome:
         from remote.fleet import reached

@@ -153,6 +153,20 @@ def test_a_hook_whose_program_is_missing_is_found_before_anything_begins(sitting
     assert sitting.ran("a") == []
 
 
+def test_ctrl_c_while_a_hook_runs_lets_it_finish_and_begins_nothing(sitting: Sitting) -> None:
+    sitting.hooked("before-batch", "after-run")
+
+    def stop(event: Event) -> None:
+        if event.kind == "hook-started" and "before-batch" in event.title:
+            assert sitting.desk is not None
+            sitting.desk.stopping = True
+
+    sitting.when = stop
+    assert [(each.outcome, each.exit_code) for each in sitting.upgrade().values()] == [("not attempted", 130)] * 2
+    assert sitting.points() == ["before-batch one", "after-run"] and sitting.heard()[-1]["outcome"] == "interrupted"
+    assert sitting.code() == 130 and not (sitting.fleet["a"].state / "journal").exists()
+
+
 # Pauses.
 
 
