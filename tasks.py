@@ -7,13 +7,15 @@ __path__ = [str(Path(__file__).with_suffix(""))]
 
 from invoke.collection import Collection
 
-from tasks import dev, inventories, lab, locks, migrations, mistral, plan, services, status, upgrade
+from tasks import dev, inventories, lab, locks, migrations, mistral, pause, plan, services, status, upgrade
 from tasks.edge import DEFAULTS
 
 ns = Collection(
     plan.plan,
     upgrade.upgrade,
     status.status,
+    pause.pause,
+    pause.resume,
     Collection("mistral", mistral.status, mistral.upgrade, mistral.recover),
     Collection("services", services.status, services.stop, services.start, services.restart, services.reload),
     Collection("migrations", migrations.list_, migrations.baseline),

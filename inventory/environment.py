@@ -6,13 +6,14 @@ from pathlib import Path
 
 from inventory import reach
 from inventory.document import Entry, Place, mistake, read
+from inventory.hooks import read_hooks
 from inventory.hosts import Places, find_gateways, read_defaults, read_hosts
 from inventory.members import read_deployments, read_groups
 from inventory.shapes import NAME, flag, table
 from rollout.errors import InventoryError
-from rollout.model import Deployment, Host
+from rollout.model import Deployment, Hook, Host
 
-TOP = ("known_hosts", "implied", "defaults", "hosts", "deployments", "groups")
+TOP = ("known_hosts", "implied", "defaults", "hosts", "deployments", "groups", "hooks")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Environment:
     groups: Mapping[str, tuple[str, ...]]
     gateways: Mapping[str, Host]
     places: Mapping[str, Place]
+    hooks: tuple[Hook, ...] = ()
 
 
 def read_environment(path: Path) -> Environment:
@@ -57,6 +59,7 @@ def read_environment(path: Path) -> Environment:
         groups=read_groups(top.get("groups"), deployments, places),
         gateways=gateways,
         places=places,
+        hooks=read_hooks(top.get("hooks"), path.stem),
     )
 
 

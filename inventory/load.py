@@ -1,13 +1,14 @@
 """Find the environment files that the operator's words need, and put them together into one inventory."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inventory.document import Place
 from inventory.environment import Environment, read_environment
 from inventory.selection import Inventory
 from rollout.errors import InventoryError
+from rollout.model import Hook
 
 MANUAL = "example"
 
@@ -64,11 +65,21 @@ def combine(environments: Iterable[Environment], strays: dict[str, str] | None =
             for name in (*(g.name for g in file.gateways.values()), *file.hosts)
         },
         strays=strays or {},
+        hooks=tuple(_hooks(files)),
     )
 
 
 def _hosts_of(file: Environment) -> tuple[str, ...]:
     return tuple(host.name for deployment in file.deployments for host in deployment.hosts)
+
+
+def _hooks(files: tuple[Environment, ...]) -> Iterator[Hook]:
+    """The hooks of each file with its deployments; one that stands in two files alike has those of the first."""
+    owned: set[str] = set()
+    for file in files:
+        own = tuple(each.name for each in file.deployments if each.name not in owned)
+        owned.update(own)
+        yield from (replace(hook, deployments=own) for hook in file.hooks)
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,8 @@ def _meanings(file: Environment) -> Iterator[_Meaning]:
         yield _Meaning("host", name, definition, frozenset({name}), file.places[f"hosts.{name}"])
     for each in file.deployments:
         place = file.places.get(f"deployments.{each.name}") or file.places[f"hosts.{each.name}"]
-        yield _Meaning("deployment", each.name, each, frozenset(host.name for host in each.hosts), place)
+        with_hooks = (each, tuple((hook.point, hook.argv, hook.timeout) for hook in file.hooks))
+        yield _Meaning("deployment", each.name, with_hooks, frozenset(host.name for host in each.hosts), place)
     for name, hosts in file.groups.items():
         yield _Meaning("group", name, hosts, frozenset(hosts), file.places[f"groups.{name}"])
 
@@ -116,5 +128,5 @@ def _refuse_second_meanings(files: tuple[Environment, ...]) -> None:
 
 def _contrast(earlier: _Meaning, later: _Meaning) -> str:
     if earlier.kind == later.kind:
-        return "defined differently before"
+        return f"defined differently before{', or with other hooks' if later.kind == 'deployment' else ''}"
     return f"the name stands for {'an' if earlier.kind == 'environment' else 'a'} {earlier.kind} of other hosts already"

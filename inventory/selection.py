@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inventory.words import is_glob, listed, matching, split, unknown
 from rollout.errors import UsageError
-from rollout.model import Deployment, Host
+from rollout.model import Deployment, Hook, Host
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Inventory:
     not_implied               the deployments that an empty --hosts never means
     gateways                  by the name of the host behind them
     trusted                   the known_hosts file of each host
+    hooks                     the operator's own commands, each with the deployments of its file
     strays                    words that look like a name of this directory, with the reason why they are none
     """
 
@@ -36,6 +37,7 @@ class Inventory:
     gateways: Mapping[str, Host] = field(default_factory=dict)
     trusted: Mapping[str, Path] = field(default_factory=dict)
     strays: Mapping[str, str] = field(default_factory=dict)
+    hooks: tuple[Hook, ...] = ()
 
     @property
     def hosts(self) -> tuple[Host, ...]:

@@ -20,7 +20,7 @@ from paramiko.hostkeys import InvalidHostKey
 from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import PasswordRequiredException
 
-from rollout.errors import InventoryError, Unreachable
+from rollout.errors import InventoryError, NoAnswer, Unreachable
 from rollout.model import Host
 
 CONNECT_S = 20.0
@@ -69,8 +69,8 @@ def dial(host: Host) -> socket.socket:
     return link
 
 
-def _no_connection(host: Host, why: str) -> Unreachable:
-    return Unreachable(
+def _no_connection(host: Host, why: str) -> NoAnswer:
+    return NoAnswer(
         f"{host.name}: {host.address} port {host.port}: {why}",
         f"check that the host is up and that this works: ssh -p {host.port} {host.user}@{host.address}",
     )
@@ -148,5 +148,13 @@ def _refusal(host: Host, known_hosts: Path, error: Exception) -> Exception:
         )
     if isinstance(error, (SSHException, EOFError, OSError)):
         said = " ".join(str(error).split()) or type(error).__name__
-        return Unreachable(f"{host.name}: {where}: no SSH session: {said}", "check that an SSH server answers there")
+        kind = NoAnswer if _timed_out(error) else Unreachable
+        return kind(f"{host.name}: {where}: no SSH session: {said}", "check that an SSH server answers there")
     return error
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """True when nothing was said in time; paramiko wraps that in an error of its own."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__context__
+    return error is not None

@@ -9,7 +9,7 @@ from paramiko import Channel
 
 from remote.facts import gather
 from remote.host import RemoteHost
-from rollout.errors import StormliftError, Unreachable
+from rollout.errors import NoAnswer, StormliftError, Unreachable
 from rollout.facts import Facts
 from rollout.model import Host
 from rollout.secret import Mask, Secret
@@ -44,11 +44,29 @@ class Fleet:
         self._all(made.values(), lambda each: each.open())
         return made
 
+    def everywhere(self, hosts: Iterable[Host], action: Callable[[RemoteHost], T]) -> dict[str, T]:
+        """What ACTION gives on each of HOSTS, by name, all at the same time; none is begun unless all are reached."""
+        reached = self.reach(hosts)
+        return dict(zip(reached, self._all(reached.values(), action), strict=True))
+
+    def silent(self, hosts: Iterable[Host]) -> dict[str, NoAnswer]:
+        """Those of HOSTS where nothing answers, by name. Raises any other error that reaching one of them meets."""
+        made = {host.name: self._made(host) for host in hosts}
+
+        found: dict[str, NoAnswer] = {}
+
+        def tried(host: RemoteHost) -> None:
+            try:
+                host.open()
+            except NoAnswer as error:
+                found[host.name] = error
+
+        self._all(made.values(), tried)
+        return {name: found[name] for name in made if name in found}
+
     def facts(self, hosts: Iterable[Host], *, evidence: bool = True) -> dict[str, Facts]:
         """Gather the facts of HOSTS, all at the same time."""
-        reached = self.reach(hosts)
-        gathered = self._all(reached.values(), lambda each: gather(each, evidence=evidence))
-        return {facts.host: facts for facts in gathered}
+        return self.everywhere(hosts, lambda each: gather(each, evidence=evidence))
 
     def __getitem__(self, name: str) -> RemoteHost:
         return self._open[name]

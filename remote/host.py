@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from fabric import Connection
 from paramiko import Channel
-from paramiko.ssh_exception import SSHException
+from paramiko.ssh_exception import ChannelException, SSHException
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
 from remote import connect, program, shell
 from remote.stream import Stream, readable
 from rollout.codec import Malformed, canonical
-from rollout.errors import LinkLost, StepFailed, StormliftError, Unreachable
+from rollout.errors import LinkLost, NoAnswer, StepFailed, StormliftError, Unreachable
 from rollout.execute import Job, Told, taken_over
 from rollout.journal import VERSION, Record, parse
 from rollout.model import Host
@@ -26,6 +26,7 @@ FRUITLESS = 20  # connections in a row that bring no news before the host counts
 REISSUE_WAIT_S = 2  # between two issues of a stop or a start
 JOURNAL = "/var/lib/stormlift/journal"
 _NOT_SETTLED, _TAKEN_OVER = 75, 77
+_CONNECT_FAILED = 2  # SSH_OPEN_CONNECT_FAILED, RFC 4254 5.1
 
 
 T = TypeVar("T")
@@ -225,7 +226,8 @@ class RemoteHost:
             )
             return channel
         except (SSHException, EOFError, OSError) as error:
-            raise Unreachable(
+            connected = not (isinstance(error, ChannelException) and error.code == _CONNECT_FAILED)
+            raise (Unreachable if connected else NoAnswer)(
                 f"{to.name}: no way through {self.name}: {error}", "check `gateway` in the inventory"
             ) from None
 

@@ -10,9 +10,11 @@ StormliftError(message, hint)         exit  says
 │   └── Inhibited                           preflight found what must be settled first
 ├── Locked                               4  another run holds the lock
 ├── Unreachable                          5  nothing was changed: connect, host key, login, becoming root
+│   └── NoAnswer                            nothing answers there: refused, timed out
 ├── StepFailed                           3  stopped at a step, resumable
 │   ├── LinkLost                            the host goes on by itself; the same command picks it up
-│   └── Undecided                           an interrupted step that only the operator can settle
+│   ├── Undecided                           an interrupted step that only the operator can settle
+│   └── HookFailed                          a command of the operator's own, on the controller
 └── Interrupted                        130  Ctrl-C, resumable
 
 Messages are lower case, without a full stop, and name the host first. The hint is what to type next.
@@ -75,6 +77,10 @@ class Unreachable(StormliftError):
     exit_code = 5
 
 
+class NoAnswer(Unreachable):
+    """Nothing answers at the host's address, so it may be down; a wrong key, login or password is another matter."""
+
+
 class StepFailed(StormliftError):
     """A step failed on a host; the journal knows where, the same command goes on from there."""
 
@@ -91,6 +97,14 @@ class LinkLost(StepFailed):
 
 class Undecided(StepFailed):
     """A step was interrupted and only the operator can say how it ended."""
+
+
+class HookFailed(StepFailed):
+    """A hook failed or ran out of its time; `leaves` says what that means for st2."""
+
+    def __init__(self, message: str, hint: str = "", *, step: str = "", log: str = "", leaves: str = "") -> None:
+        super().__init__(message, hint, step=step, log=log)
+        self.leaves = leaves
 
 
 class Interrupted(StormliftError):

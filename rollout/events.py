@@ -8,8 +8,8 @@ from typing import Any, Protocol
 class Event:
     """Something that happened.
 
-    kind  run-opened, resumed, deployment-started, phase-started, step-started, step-finished, step-again, waiting, link-lost,
-          link-back, deployment-finished, run-finished
+    kind  run-opened, run-resumed, phase-started, step-started, step-finished, step-interrupted, waiting, hook-started,
+          hook-finished, link-lost, deployment-finished
     at    seconds since 1970, by the controller's clock
     """
 

@@ -22,6 +22,7 @@ RELIED_ON_BY = {
     Phase.STOP: _PHASES[_PHASES.index(Phase.STOP) + 1 : _PHASES.index(Phase.START)],
     Phase.START: _PHASES[_PHASES.index(Phase.START) + 1 :],
 }
+STOPPING = (Phase.BEFORE_STOP, Phase.STOP)
 INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
 
 
@@ -68,7 +69,12 @@ class Link(Protocol):
 
 @dataclass
 class Run:
-    """One execution of a plan on one deployment. `clock` gives seconds since 1970, `stopping` says whether to stop."""
+    """One execution of a plan on one deployment. `clock` gives seconds since 1970, `stopping` says whether to stop.
+
+    before_stop   called with the hosts that are about to be stopped, while st2 still serves on them
+    before_close  called when everything is verified and settled; until it returns the run stays open, so that a run
+                  that is taken up calls it again
+    """
 
     id: str
     plan: DeploymentPlan
@@ -80,6 +86,8 @@ class Run:
     fence: int = 0
     stopping: Callable[[], bool] = lambda: False
     lost: Callable[[], bool] = lambda: False
+    before_stop: Callable[[tuple[str, ...]], None] = lambda hosts: None
+    before_close: Callable[[], None] = lambda: None
     journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
@@ -97,7 +105,12 @@ class Run:
         self._copy()
         self._open()
         for phase in self.plan.phases:
+            if going_down := self._going_down(phase):
+                self.before_stop(going_down)
             self._phase(phase)
+        if self.lost():
+            raise taken_over(self.plan.name)
+        self.before_close()
         self._close()
 
     def _tell(self, kind: str, **values: Any) -> None:
@@ -159,6 +172,28 @@ class Run:
                 f"{self.plan.name}: {phase.name.value}: cut off {INTERRUPTIONS} times",
                 "find out what ends it on the host, then the same command again",
             )
+
+    def _going_down(self, phase: PhasePlan) -> tuple[str, ...]:
+        """The hosts that serve until PHASE; none when it is no stop, or when this stop has begun on any host.
+
+        A later hop stops what is down already. What stops together is told by its key: a host may go through a stop of
+        its own before the others, and does not serve for the first time then when they stop.
+        """
+        stops = [p for p in self.plan.phases if p.name in STOPPING and p.hop == self.plan.phases[0].hop]
+        if phase not in stops:
+            return ()
+        keys = {key_of(p, step): step.hosts for p in stops for step in p.steps}
+        part = key_of(phase, phase.steps[0]).partition(":")[0]
+        begun = {
+            (record.step.partition(":")[0], record.host)
+            for records in self.journals.values()
+            for record in records
+            if record.run == self.id and record.event == "started" and record.step in keys
+        }
+        if any(each == part for each, _ in begun):
+            return ()
+        stopped = {host for key, hosts in keys.items() if key.partition(":")[0] == part for host in hosts}
+        return tuple(host for host in self.plan.hosts if host in stopped - {host for _, host in begun})
 
     def _through(self, phase: PhasePlan) -> bool:
         return self._finished(phase) and not self._stands(phase)

@@ -192,3 +192,23 @@ class DeploymentPlan:
     def empty(self) -> bool:
         """True when there is nothing to do."""
         return not any(phase.steps for phase in self.phases)
+
+
+HOOKS = ("before-run", "after-run", "before-batch", "after-batch", "before-host", "after-host")
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A command of the operator's own, run on the controller at a point of an upgrade.
+
+    point        one of HOOKS
+    timeout      seconds
+    inventory    the environment file that it stands in
+    deployments  who it is for: those of that file, and in a plan only those of the run
+    """
+
+    point: str
+    argv: tuple[str, ...]
+    timeout: int = 60
+    inventory: str = ""
+    deployments: tuple[str, ...] = ()

@@ -1,9 +1,10 @@
 """Decide what a deployment needs. Pure: facts in, plan out, nothing is run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rollout import actions, catalogue, codec, path
+from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, mistral_host
 from rollout.journal import settled
@@ -12,6 +13,7 @@ from rollout.model import (
     Deployment,
     DeploymentPlan,
     Finding,
+    Hook,
     Migration,
     Phase,
     PhasePlan,
@@ -25,11 +27,22 @@ UNITS = "{units}"
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A deployment that was asked for and is left out."""
+
+    name: str
+    hosts: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What one command does to its deployments, with a hash over everything that is in it."""
+    """What one command does to its deployments, and in which batches, with a hash over everything that is in it."""
 
     deployments: tuple[DeploymentPlan, ...]
     findings: tuple[Finding, ...] = ()
+    rollout: Rollout = field(default_factory=Rollout)
+    skipped: tuple[Skipped, ...] = ()
     schema: str = SCHEMA
 
     @property
@@ -43,6 +56,20 @@ class Plan:
         for deployment in data["deployments"]:
             deployment["from"], deployment["to"] = deployment.pop("origin"), deployment.pop("target")
         return {**data, "hash": self.hash}
+
+
+def whole(
+    deployments: Iterable[DeploymentPlan],
+    pace: Pace,
+    findings: tuple[Finding, ...] = (),
+    hooks: Iterable[Hook] = (),
+    skipped: tuple[Skipped, ...] = (),
+) -> Plan:
+    """The plan of one command; those of DEPLOYMENTS that have something to do are rolled at PACE."""
+    planned = tuple(deployments)
+    todo = [each.name for each in planned if not each.empty]
+    meant = (replace(hook, deployments=tuple(name for name in todo if name in hook.deployments)) for hook in hooks)
+    return Plan(planned, findings, rollout(todo, pace, [hook for hook in meant if hook.deployments]), skipped)
 
 
 def baseline(facts: Mapping[str, Facts]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollout import catalogue
+from rollout import catalogue, pause
 from rollout.facts import Facts
 from rollout.journal import open_run, settled
 from rollout.model import Deployment, Migration
@@ -43,6 +43,7 @@ def _host(deployment: str, host: Facts, late: list[str]) -> dict[str, Any]:
         "run": run.run if run else "",
         "lock": f"{host.lock.by} ({host.lock.message})" if host.lock else "",
         "hold": host.hold,
+        "paused": pause.sentence(found) if (found := pause.newest(host.journal)) else "",
         "damage": host.damage,
         "mistral": {"state": mistral.state, "revision": mistral.revision, "head": mistral.head} if mistral else None,
     }
@@ -61,6 +62,7 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     remarks = [f"hold: {host['hold']}"] if host["hold"] else []
     remarks += [f"run {host['run']} is open"] if host["run"] else []
     remarks += [f"lock: {host['lock']}"] if host["lock"] else []
+    remarks += [host["paused"]] if host["paused"] else []
     remarks += [f"pending: {', '.join(host['pending'])}"] if host["pending"] else []
     remarks += [host["damage"]] if host["damage"] else []
     return (

@@ -21,7 +21,7 @@ from invoke.tasks import task
 from rollout.errors import Interrupted, StormliftError, UsageError
 from rollout.events import Event, Sink
 from rollout.locks import Me
-from rollout.model import Host
+from rollout.model import Hook, Host
 from rollout.secret import Mask, Secret
 
 if TYPE_CHECKING:
@@ -104,6 +104,12 @@ class Desk:
         """The file with the trusted keys of the host NAME."""
         assert self._inventory is not None
         return self._inventory.known_hosts(name)
+
+    @property
+    def hooks(self) -> tuple[Hook, ...]:
+        """The operator's own commands, as the inventory has them."""
+        assert self._inventory is not None
+        return self._inventory.hooks
 
     def password(self, host: Host) -> Secret | None:
         """The sudo password of HOST, asked once, or None where sudo does not ask."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tasks.edge import Desk
 
 
+MOST_LINES = 20  # that a hook said
+
+
 class Lines:
     """One line an event: `apt1: stop every st2 and mistral unit: done, 4 s`."""
 
@@ -37,6 +40,8 @@ class Lines:
         if event.kind == "step-started":
             self._since[where] = event.at
             return ""
+        if event.kind == "hook-finished":
+            return _hooked(event)
         took = f", {event.at - self._since.pop(where, event.at):.0f} s" if event.kind == "step-finished" else ""
         texts = {
             "run-opened": f"{event.deployment}: run {event.data.get('run')}",
@@ -48,6 +53,14 @@ class Lines:
             "waiting": event.title,
         }
         return texts.get(event.kind, "")
+
+
+def _hooked(event: Event) -> str:
+    """What a hook said, and how it ended."""
+    lines = [f"{event.title}: | {line}" for line in event.data["log"][-MOST_LINES:]]
+    left_out = len(event.data["log"]) - MOST_LINES
+    first = [f"{event.title}: | ({left_out} lines before it)"] if left_out > 0 else []
+    return "\n".join([*first, *lines, f"{event.title}: {'FAILED' if event.data['error'] else 'done'}"])
 
 
 def _ended(event: Event) -> str:
@@ -82,6 +95,8 @@ class Live:
                 now["steps"][event.host] = (event.title, event.at)
             elif event.kind in ("step-finished", "step-interrupted"):
                 now["steps"].pop(event.host, None)
+            elif event.kind == "waiting" and event.data.get("reason") in ("paused", "lock"):
+                now["phase"] = f"waiting ({event.data['reason']})"
             elif event.kind == "deployment-finished":
                 now["phase"], now["steps"] = event.data["outcome"], {}
 

@@ -4,9 +4,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from rollout.errors import StormliftError, UsageError
-from rollout.roll import batches
-from tasks.edge import HOSTS_HELP, command, desk, whole_number
-from tasks.plan import works_of
+from tasks.edge import HOSTS_HELP, command, desk
+from tasks.plan import PACE_HELP, pace_of, works_of
 from tasks.status import show_status
 from tasks.work import Orders, carry_out, finish
 
@@ -15,8 +14,8 @@ from tasks.work import Orders, carry_out, finish
     help={
         "hosts": HOSTS_HELP,
         "to": "the release to go to, e.g. 2.2.1; default: the deployment's target in the inventory",
-        "batch": "deployments at a time: a number, a percentage, or a ramp such as 1,25%,100%",
-        "max_failures": "how many deployments may fail before no further one is begun",
+        **PACE_HELP,
+        "skip_unreachable": "leave out deployments with a host where nothing answers, and name them",
         "yes": "do not ask",
         "settle": "how an interrupted step ended, when asked for it: STEP=done or STEP=again",
         "json": "one JSON object on stdout",
@@ -28,6 +27,10 @@ def upgrade(
     to: str = "",
     batch: str = "1",
     max_failures: str = "0",
+    wait_between: str = "0",
+    soak: str = "10",
+    gate_deadline: str = "120",
+    skip_unreachable: bool = False,
     yes: bool = False,
     settle: str = "",
     json: bool = False,
@@ -38,19 +41,19 @@ def upgrade(
             "which hosts? an upgrade always wants --hosts",
             "invoke upgrade --hosts NAME; the names: invoke inventory.show",
         )
-    orders = Orders("upgrade", batch, whole_number(max_failures, "max-failures"), yes, json, answers(settle))
-    batches(1, batch)
+    pace = pace_of(batch, max_failures, wait_between, soak, gate_deadline)
+    orders = Orders("upgrade", yes, json, answers(settle))
     with desk(c) as sitting:
-        works, planned = works_of(sitting, hosts, to)
+        works, planned = works_of(sitting, hosts, to, pace, skip_unreachable)
         known = {step.id for work in works for phase in work.plan.phases for step in phase.steps}
         if unknown := sorted(set(orders.answers) - known):
             raise UsageError(
                 f"--settle {unknown[0]} is no step of this plan", "the steps stand in brackets: invoke plan"
             )
-        outcomes = carry_out(sitting, works, planned, orders)
+        result = carry_out(sitting, works, planned, orders)
         if sitting.dry:
             return
-        code = finish(sitting, outcomes, orders, works[0].run)
+        code = finish(sitting, result, orders, works[0].run)
         if not json:
             try:
                 show_status(sitting, tuple(work.deployment for work in works))

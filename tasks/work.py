@@ -2,25 +2,25 @@
 
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from rollout import advice, codec, journal, roll
-from rollout.errors import Inhibited, PlanRefused, StepFailed, StormliftError, Unreachable
-from rollout.events import Event
-from rollout.execute import PLAN_FILE, Run
+from rollout import codec, journal
+from rollout.batches import UNGATED
+from rollout.errors import HookFailed, Inhibited, PlanRefused, StepFailed
+from rollout.execute import PLAN_FILE
 from rollout.facts import Facts
 from rollout.model import Deployment, DeploymentPlan, Severity
-from rollout.plan import Plan
+from rollout.plan import Plan, whole
 from rollout.repairs import Planner
-from rollout.roll import Outcome
+from rollout.roll import Outcome, roll
 from rollout.text import plan_text
-from tasks.edge import VERSION, Desk, desk, new_run
-
-DONE = {"upgrade": "upgraded"}
+from tasks.crew import Crew
+from tasks.edge import ROOT, Desk, desk, new_run
+from tasks.hooks import Hooks, check
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,17 @@ class Orders:
     """What the operator asked for beside the plan."""
 
     command: str
-    batch: str = "1"
-    max_failures: int = 0
     yes: bool = False
     as_json: bool = False
     answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended: its deployments, and the hooks after the run that failed."""
+
+    outcomes: list[Outcome]
+    hooks: list[HookFailed] = field(default_factory=list)
 
 
 def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts]) -> Work | None:
@@ -75,30 +81,30 @@ def _kept_plan(sitting: Desk, host: str, opened: journal.Record) -> DeploymentPl
     return plan if codec.digest(plan) == opened.digest else None
 
 
-def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> list[Outcome]:
-    """Show PLAN, ask, and run it; gives the outcomes. Raises Inhibited, UsageError before anything was changed."""
+def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> Result:
+    """Show PLAN, ask, and run it. Raises Inhibited, PlanRefused, UsageError before anything was changed."""
     show_plan(sitting, works, plan, orders)
     stop_if_inhibited(plan)
-    if sitting.dry:
-        return []
-    todo = [work for work in works if not work.plan.empty]
+    todo = {work.deployment.name: work for work in works if not work.plan.empty}
     idle = [Outcome(work.deployment.name, "unchanged", work.plan.hosts) for work in works if work.plan.empty]
-    if not todo:
-        return idle
+    idle += [Outcome(each.name, "skipped", each.hosts, error=each.reason) for each in plan.skipped]
+    if sitting.dry or not todo:
+        return Result(idle)
     from tasks.screen import shown
 
-    resumed = [work.run for work in todo if work.resumed]
+    check(plan.rollout.hooks, ROOT)
+    resumed = [work.run for work in todo.values() if work.resumed]
     sitting.confirm(f"go on with {', '.join(resumed)}?" if resumed else "carry out this plan?", orders.yes)
-    by_name = {work.deployment.name: work for work in todo}
-    with sitting.interruptible(), shown(sitting, todo[0].run, tuple(by_name)):
-        outcomes = roll.roll(
-            list(by_name),
-            orders.batch,
-            orders.max_failures,
-            lambda name: run_one(sitting, by_name[name], plan.hash, orders),
-            lambda name: by_name[name].plan.hosts,
-        )
-    return idle + outcomes
+    hooks = Hooks(sitting, todo, plan, orders.command)
+    crew = Crew(sitting, todo, plan, hooks, orders.command, orders.answers)
+    with sitting.interruptible(), shown(sitting, next(iter(todo.values())).run, tuple(todo)):
+        hooks.before_run()
+        outcomes: list[Outcome] = []
+        try:
+            outcomes = roll(plan.rollout, crew)
+        finally:
+            errors = hooks.after_run({each.name: each for each in outcomes})
+    return Result(idle + outcomes, errors)
 
 
 def change(c: Context, hosts: str, orders: Orders, plan_of: Planner) -> None:
@@ -110,8 +116,8 @@ def change(c: Context, hosts: str, orders: Orders, plan_of: Planner) -> None:
         for deployment in selection.deployments:
             here = {host.name: facts[host.name] for host in deployment.hosts}
             works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
-        outcomes = carry_out(sitting, works, Plan(tuple(work.plan for work in works)), orders)
-        code = 0 if sitting.dry else finish(sitting, outcomes, orders, works[0].run)
+        result = carry_out(sitting, works, whole((work.plan for work in works), UNGATED), orders)
+        code = 0 if sitting.dry else finish(sitting, result, orders, works[0].run)
     if code:
         raise Exit(code=code)
 
@@ -139,73 +145,27 @@ def stop_if_inhibited(plan: Plan) -> None:
         )
 
 
-def run_one(sitting: Desk, work: Work, plan_hash: str, orders: Orders) -> Outcome:
-    """Run one deployment under its lock; an operator's error becomes its outcome, a bug stays one."""
-    from remote.fleet import reached
-    from remote.lock import DeploymentLock
-
-    name, hosts = work.deployment.name, work.plan.hosts
-    links = reached(sitting.fleet, hosts)
-    fence = 1 + max(each.fence for each in work.facts.values())
-    run = Run(
-        work.run, work.plan, links, sitting.tell, time.time, sitting.by, f"stormlift {VERSION}", answers=orders.answers
-    )
-    lock = DeploymentLock(
-        name,
-        links,
-        sitting.me(work.run),
-        orders.command,
-        plan_hash,
-        fence,
-        lambda text: sitting.tell(Event("waiting", time.time(), name, title=text)),
-    )
-    try:
-        with lock:
-            run.fence = lock.fence
-            run.stopping = lambda: sitting.stopping
-            run.lost = lock.lost.is_set
-            sitting.tell(
-                Event("run-resumed" if work.resumed else "run-opened", time.time(), name, data={"run": work.run})
-            )
-            run.execute()
-        outcome = Outcome(name, DONE.get(orders.command, "done"), hosts, downtime_s=run.downtime, run=work.run)
-    except StormliftError as error:
-        outcome = failed(error, work, run, orders.command)
-    sitting.tell(Event("deployment-finished", time.time(), name, data=codec.encode(outcome)))
-    return outcome
-
-
-def failed(error: StormliftError, work: Work, run: Run, command: str) -> Outcome:
-    """The outcome of an error: what state it leaves, and the exact next command."""
-    name = work.deployment.name
-    outcome = roll.failure(name, work.plan.hosts, error, work.run)
-    if run.at is None:
-        return outcome
-    phase = run.at
-    hint = error.hint or advice.next_command(command, name, phase, f"{error.message}\n{outcome.log}")
-    code = StepFailed.exit_code if isinstance(error, Unreachable) else outcome.exit_code  # something was changed by now
-    return replace(
-        outcome,
-        exit_code=code,
-        downtime_s=run.downtime,
-        hint=hint,
-        error=f"{outcome.error}\n  leaves: {advice.leaves(phase)}",
-    )
-
-
-def finish(sitting: Desk, outcomes: list[Outcome], orders: Orders, run: str) -> int:
+def finish(sitting: Desk, result: Result, orders: Orders, run: str) -> int:
     """Say how it ended; gives the exit code."""
+    outcomes = result.outcomes
     for each in outcomes:
         if each.outcome == "failed":
             sitting.say(failure_text(each))
+    for error in result.hooks:
+        sitting.say(f"{error.message}\n  leaves: {error.leaves}\n  next: {error.hint}")
+    left = [each for each in outcomes if each.outcome == "not attempted"]
+    for why, hint in dict.fromkeys((each.error, each.hint) for each in left):
+        names = [each.name for each in left if each.error == why]
+        sitting.say(f"not attempted: {', '.join(names)}: {why}" + (f"\n  next: {hint}" if hint else ""))
     if orders.as_json:
-        sitting.out(json.dumps(outcome_json(outcomes, run, orders.command), indent=1))
+        sitting.out(json.dumps(result_json(result, run, orders.command), indent=1))
     else:
         from tasks.screen import table
 
         rows = [(o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s} s" if o.downtime_s else "-") for o in outcomes]
         sitting.out(table(("deployment", "hosts", "outcome", "st2 was down"), rows))
-    return next((each.exit_code for each in outcomes if each.exit_code), 0)
+    codes = [*(each.exit_code for each in outcomes), *(error.exit_code for error in result.hooks)]
+    return next(filter(None, codes), 0)
 
 
 def failure_text(outcome: Outcome) -> str:
@@ -214,10 +174,11 @@ def failure_text(outcome: Outcome) -> str:
     return "\n".join([f"{outcome.name}: FAILED: {outcome.error}", *log, f"  next: {outcome.hint}"])
 
 
-def outcome_json(outcomes: list[Outcome], run: str, command: str) -> dict[str, Any]:
+def result_json(result: Result, run: str, command: str) -> dict[str, Any]:
     """The result of a command that changes something, as one object."""
-    rows = [{**codec.encode(each), "log": each.log.splitlines()[-20:]} for each in outcomes]
-    return {"schema": f"stormlift.{command}/1", "run": run, "deployments": rows}
+    rows = [{**codec.encode(each), "log": each.log.splitlines()[-20:]} for each in result.outcomes]
+    hooks = [{"hook": each.step, "error": each.message, "hint": each.hint} for each in result.hooks]
+    return {"schema": f"stormlift.{command}/1", "run": run, "deployments": rows, "hooks": hooks}
 
 
 def fresh_run() -> str:

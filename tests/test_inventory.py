@@ -12,7 +12,7 @@ import inventory
 from inventory.environment import Environment, read_environment
 from inventory.selection import Inventory, Selection
 from rollout.errors import InventoryError, UnknownName, UsageError
-from rollout.model import Deployment, Host
+from rollout.model import HOOKS, Deployment, Host
 
 SHIPPED = Path(inventory.__file__).parent
 
@@ -58,10 +58,12 @@ def test_the_manual_of_the_format_is_a_valid_file_that_shows_every_key() -> None
     manual = SHIPPED / "example.yml"
     example = read_environment(manual)
     assert example.deployments and example.groups and example.gateways
+    assert [hook.point for hook in example.hooks] == list(HOOKS)
     assert {host.sudo for host in example.hosts.values()} == {"nopasswd", "ask", "env:DC2_SUDO"}
     for key in (
-        *("known_hosts", "implied", "defaults", "hosts", "deployments", "groups"),
+        *("known_hosts", "implied", "defaults", "hosts", "deployments", "groups", "hooks"),
         *("user", "port", "identity", "gateway", "sudo", "target", "address"),
+        *(*HOOKS, "command", "timeout"),
     ):
         assert f"{key}:" in manual.read_text()
 

@@ -44,7 +44,7 @@ wait_for_answer() {
       [1-4][0-9][0-9]) break ;;
     esac
     _tries=$((_tries + 1))
-    [ "$_tries" -lt 60 ] || fail "$2 does not answer on port $1"
+    [ "$_tries" -lt "${ANSWER_TRIES:-60}" ] || fail "$2 does not answer on port $1"
     sleep 1
   done
   printf '%s answers on port %s: %s\n' "$2" "$1" "$_status"

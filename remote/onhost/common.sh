@@ -66,6 +66,13 @@ record() {
   done
 }
 
+# The pause that holds here, as its journal line, or nothing; a line that was cut off counts as not written.
+paused() {
+  # The zeros that a power cut may leave would make grep speak of a binary file.
+  cat "$STATE/journal" 2>/dev/null | tr '\000' '?' | grep -E '"event":"(paused|resumed)".*[}]( #torn)?$' | tail -n 1 \
+    | grep -F '"event":"paused"' || :
+}
+
 # keep TOKEN RUN NAME TEXT: keep a file of a run, whole or not at all.
 keep() {
   must_hold "$1"

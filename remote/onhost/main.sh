@@ -1,3 +1,8 @@
+# at-once VERB WORD...: a check as it stands now; it waits for nothing.
+if [ "${1:-}" = at-once ]; then
+  ANSWER_TRIES=1
+  shift
+fi
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
   stopped | quiet | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit)
@@ -15,6 +20,7 @@ case ${1:-} in
   lock-keep) lock_keep "$2" ;;
   lock-release) lock_release "$2" ;;
   journal) cat "$STATE/journal" 2>/dev/null || : ;;
+  paused) paused ;;
   kept) cat "$STATE/$2/$3" ;;
   *) fail "stormlift-host: unknown verb ${1:-}" ;;
 esac

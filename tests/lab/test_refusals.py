@@ -55,6 +55,19 @@ def test_a_host_that_cannot_be_reached(operator: Operator, tmp_path: Path, fleet
     refused(operator.types("upgrade", "--hosts", "lab", "--yes"), 5, "yum1: 127.0.0.1 port 1: connection refused")
 
 
+def test_a_host_that_cannot_be_reached_may_be_left_out_with_its_deployment(
+    operator: Operator, tmp_path: Path, fleet: Fleet
+) -> None:
+    write_inventory(tmp_path, fleet, yum2={"port": 1})
+    said = operator.types("--dry", "upgrade", "--hosts", "apt1,pair", "--skip-unreachable", "--json")
+    assert said.code == 0, said.all
+    assert [each["name"] for each in said.json["deployments"]] == ["apt1"]
+    assert said.json["rollout"]["batches"] == [["apt1"]]
+    reason = "yum2: 127.0.0.1 port 1: connection refused"
+    assert said.json["skipped"] == [{"name": "pair", "hosts": ["apt2", "yum2"], "reason": reason}]
+    refused(operator.types("upgrade", "--hosts", "pair", "--skip-unreachable", "--yes"), 5, reason)
+
+
 def test_an_unknown_distribution(operator: Operator, fleet: Fleet) -> None:
     fleet.execute(
         "apt1",

@@ -24,7 +24,7 @@ def operator(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Operat
 @pytest.fixture(scope="module")
 def upgraded(operator: Operator) -> Said:
     """The fleet after `invoke upgrade --hosts lab`, typed once for all tests of this file; one box first, then the rest."""
-    return operator.types("upgrade", "--hosts", "lab", "--yes", "--batch", "1,100%")
+    return operator.types("upgrade", "--hosts", "lab", "--yes", "--batch", "1,100%", "--soak", "1")
 
 
 def keys(fleet: Fleet, host: str) -> list[dict[str, object]]:

@@ -55,9 +55,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_commands_of_the_main_job_are_there(tasks: dict[str, Any]) -> None:
-    wanted = """plan upgrade status mistral.status mistral.upgrade mistral.recover services.status services.stop services.start
-    services.restart services.reload migrations.list migrations.baseline inventory.show inventory.trust locks.show locks.release
-    lab.up lab.down lab.status dev.check"""
+    wanted = """plan upgrade status pause resume mistral.status mistral.upgrade mistral.recover services.status services.stop
+    services.start services.restart services.reload migrations.list migrations.baseline inventory.show
+    inventory.trust locks.show locks.release lab.up lab.down lab.status dev.check"""
     assert set(wanted.split()) <= set(tasks)
 
 
@@ -123,3 +123,26 @@ def test_the_list_imports_nothing_that_is_slow() -> None:
 def test_help_is_shown_and_nothing_is_run() -> None:
     said = run(sys.executable, "-m", "invoke", "--help", "upgrade")
     assert "--max-failures" in said.stdout and "1,25%,100%" in said.stdout
+    for flag in ("--wait-between", "--soak", "--gate-deadline", "--skip-unreachable"):
+        assert flag in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        (("--batch", "0"), "--batch '0' is no batch"),
+        (("--max-failures", "x"), "--max-failures 'x' is no whole number"),
+        (("--wait-between", "-1"), "--wait-between '-1' is no whole number"),
+        (("--soak", "2m"), "--soak '2m' is no whole number"),
+        (("--soak", "60", "--gate-deadline", "60"), "--gate-deadline 60 leaves no time to be healthy for --soak 60"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "upgrade"])
+def test_a_pace_that_is_none_is_refused_before_any_host_is_asked(
+    command: str, flags: tuple[str, ...], what: str
+) -> None:
+    words = (sys.executable, "-m", "invoke", command, "--hosts", "nobody-of-this-name", *flags)
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 2 and said.stdout == ""
+    error, hint = said.stderr.splitlines()
+    assert error == f"stormlift: error: {what}" and hint.startswith("stormlift: hint: ")

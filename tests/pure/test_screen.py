@@ -69,3 +69,16 @@ def test_the_run_s_folder_is_the_operator_s_alone_and_holds_no_secret(tmp_path: 
 
 def test_a_table_is_padded_text() -> None:
     assert table(("a", "long head"), [("x", "y"), ("longer", "z")]) == "a       long head\nx       y\nlonger  z"
+
+
+def test_a_hook_is_shown_with_what_it_said_its_end_when_that_is_long() -> None:
+    said: list[str] = []
+    lines = Lines(said.append)
+    title = "a: hook before-host of prod"
+    lines(Event("hook-started", 1.0, "one", host="a", title=title))
+    lines(Event("hook-finished", 2.0, "one", host="a", title=title, data={"log": ["drained"], "error": ""}))
+    many = [f"line {number}" for number in range(50)]
+    lines(Event("hook-finished", 2.0, "one", host="a", title=title, data={"log": many, "error": "exit code 1"}))
+    assert said[0] == f"{title}: | drained\n{title}: done"
+    assert said[1].splitlines()[0] == f"{title}: | (30 lines before it)"
+    assert said[1].splitlines()[-2:] == [f"{title}: | line 49", f"{title}: FAILED"]

@@ -13,7 +13,7 @@ import pytest
 from remote import connect
 from remote.connect import fingerprint
 from remote.host import RemoteHost
-from rollout.errors import InventoryError, StormliftError, Unreachable
+from rollout.errors import InventoryError, NoAnswer, StormliftError, Unreachable
 from rollout.model import Host
 from rollout.secret import Mask, Secret
 from tests.wire.fleet import WireFleet
@@ -126,7 +126,7 @@ def test_a_known_hosts_that_cannot_be_read_is_named(wire_fleet: WireFleet, box: 
 
 def test_a_host_that_is_down_is_named_with_address_and_port(wire_fleet: WireFleet, box: WireHost) -> None:
     box.refuse_connections()
-    message, hint = refused(lambda: open_box(wire_fleet))
+    message, hint = refused(lambda: open_box(wire_fleet), NoAnswer)
     assert message == f"box: 127.0.0.1 port {box.port}: connection refused"
     assert f"ssh -p {box.port} deploy@127.0.0.1" in hint
 
@@ -135,7 +135,7 @@ def test_a_host_that_hangs_is_given_up(wire_fleet: WireFleet, box: WireHost, mon
     monkeypatch.setattr(connect, "CONNECT_S", 0.5)
     box.hang()
     began = time.monotonic()
-    message, hint = refused(lambda: open_box(wire_fleet))
+    message, hint = refused(lambda: open_box(wire_fleet), NoAnswer)
     assert time.monotonic() - began < 5
     assert message.startswith(f"box: 127.0.0.1 port {box.port}: no SSH session: ")
     assert hint == "check that an SSH server answers there"
@@ -332,7 +332,7 @@ def test_a_gateway_that_cannot_reach_the_host_says_so(wire_fleet: WireFleet) -> 
     _, box = behind(wire_fleet)
     box.refuse_connections()
     with remote(wire_fleet, "door") as gateway, remote(wire_fleet, gateway=gateway) as host:
-        message, hint = refused(host.open)
+        message, hint = refused(host.open, NoAnswer)
     assert message.startswith("box: no way through door: ")
     assert "`gateway`" in hint
 
