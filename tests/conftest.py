@@ -3,6 +3,11 @@
 import os
 import random
 
+from hypothesis import settings
+
+# How long an example takes says nothing about the code: the machine may be busy.
+settings.register_profile("stormlift", deadline=None)
+settings.load_profile("stormlift")
 SEED = "STORMLIFT_CRASH_SEED"
 
 
