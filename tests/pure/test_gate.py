@@ -60,6 +60,12 @@ def test_well_too_late_is_refused() -> None:
     assert refused(50, 40, a=always)[0] == {"a": None}
 
 
+def test_well_at_last_but_not_for_long_enough_within_the_deadline_is_refused() -> None:
+    # Found well at 8, looked at again at 20 and 22.
+    assert refused(14, 21, a=lambda now: now >= 7)[0] == {"a": ILL}
+    assert refused(13, 21, a=lambda now: now >= 7)[0] == {}
+
+
 def test_the_first_must_still_be_well_when_the_last_one_is() -> None:
     found, took, _ = refused(10, 60, a=lambda now: now < 20, b=lambda now: now > 16)
     assert found == {"a": ILL} and took > 60
@@ -73,10 +79,11 @@ def test_through_means_well_at_every_look_of_the_last_soak_seconds(days: Sequenc
 
     found, took, _ = refused(soak, late, a=well)
     looks = [number * LOOK_EVERY_S for number in range(int(took / LOOK_EVERY_S) + 1)]
+    # The look that notices the deadline may come after it; what it sees counts up to the deadline.
     good = [
         at
         for at in looks
-        if at <= late and any(at - s >= soak and all(well(look) for look in looks if s <= look <= at) for s in looks)
+        if any(min(at, late) - s >= soak and all(well(look) for look in looks if s <= look <= at) for s in looks)
     ]
     assert bool(found) == (not good)
     assert found or took == good[0]
