@@ -12,6 +12,7 @@ from rollout.facts import Facts, front_hosts
 from rollout.journal import Record, downtime
 from rollout.model import DeploymentPlan, Phase, UnitState
 from rollout.plan import plan as planned
+from tasks.work import Work, failed
 from tests.pure.boxes import box, by_name, deployment, settled_at, units, yum_box
 from tests.pure.fleet import Fleet
 from tests.pure.sketch import phase, plan, step
@@ -120,6 +121,21 @@ def test_a_host_ahead_that_fails_stops_the_deployment_before_the_others_are_touc
         fleet.run(SMALL).execute()
     assert (caught.value.host, caught.value.step) == ("web", f"2.2.1@web:{fails}")
     assert {each.key for each in fleet.world.ran if each.host == "all"} == {"2.2.1:fetch"}
+
+
+def test_the_operator_is_told_that_the_others_serve_and_how_to_go_on() -> None:
+    fleet = Fleet("all", "web")
+    fleet.world.fail("web", "packages.set", 100)
+    run = fleet.run(SMALL)
+    with pytest.raises(StepFailed) as caught:
+        run.execute()
+    outcome = failed(caught.value, Work(deployment("pair", "all", "web"), SMALL, {}, "r1"), run, "upgrade")
+    assert outcome.failed_host == "web" and outcome.failed_step == "2.2.1@web:packages.set"
+    assert (
+        "web is stopped and held; its packages may be new in part; nothing of the other hosts was stopped"
+        in outcome.error
+    )
+    assert outcome.hint == "mend what the log says, then invoke upgrade --hosts pair"
 
 
 def test_what_is_through_stays_up_while_the_others_are_stopped_and_taken_up_again() -> None:
