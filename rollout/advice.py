@@ -2,7 +2,7 @@
 
 import re
 
-from rollout.model import Phase
+from rollout.model import DeploymentPlan, Phase, PhasePlan
 
 _LEAVES = {
     Phase.PREFLIGHT: "nothing was changed",
@@ -20,12 +20,29 @@ _LEAVES = {
     Phase.POST_START: "everything is upgraded and serves; the last steps are missing",
     Phase.SETTLE: "everything is upgraded and serves; the journal does not say so yet",
 }
+# Of a host that goes ahead; until it is through nothing of the others is stopped.
+_LEAVES_AHEAD = {
+    Phase.STOP: "{host} is stopped, in part or whole, and may be held; its packages are as before",
+    Phase.BACKUP: "{host} is stopped and held; its packages are as before",
+    Phase.PREPARE: "{host} is stopped and held; its packages are as before",
+    Phase.PACKAGES: "{host} is stopped and held; its packages may be new in part",
+    Phase.MIGRATIONS: "{host} is stopped and held; its packages are new",
+    Phase.START: "{host} is upgraded; its services may be started in part",
+    Phase.VERIFY: "{host} is upgraded and was started; what is said above does not hold",
+    Phase.POST_START: "{host} is upgraded and serves; its last steps are missing",
+}
 _UNDO = (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE)
 
 
-def leaves(phase: Phase) -> str:
-    """What state a failure in PHASE leaves the deployment in."""
-    return _LEAVES[phase]
+def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
+    """What state a failure in the phase AT leaves the deployment of PLAN in."""
+    before = plan.phases[: plan.phases.index(at)]
+    through = [p.ahead for p in before if p.ahead and (p.hop, p.ahead) != (at.hop, at.ahead) and p.hop == at.hop]
+    went = f"; {', '.join(dict.fromkeys(through))} went first: upgraded already, and serving" if through else ""
+    if at.ahead:
+        state = _LEAVES_AHEAD[at.name].format(host=at.ahead)
+        return f"{state}{went}; nothing of the other hosts was stopped, databases are as before"
+    return f"{_LEAVES[at.name]}{went}"
 
 
 def next_command(command: str, deployment: str, phase: Phase, log: str) -> str:

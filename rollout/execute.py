@@ -92,7 +92,7 @@ class Run:
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
     state_again: bool = False
-    at: Phase | None = None
+    at: PhasePlan | None = None
 
     @property
     def downtime(self) -> int:
@@ -160,8 +160,9 @@ class Run:
         if self._through(phase):
             return
         self.state_again = self._finished(phase)
-        self.at = phase.name
-        self._tell("phase-started", phase=phase.name.value, data={"hop": phase.hop})
+        self.at = phase
+        where = {"hop": phase.hop, "ahead": phase.ahead}
+        self._tell("phase-started", phase=phase.name.value, title=phase.title, data=where)
         for _ in range(INTERRUPTIONS):
             # A check speaks about now: after an interruption, or in a resumed run, all of the phase are asked again.
             self.passed.clear()
@@ -199,14 +200,14 @@ class Run:
         return self._finished(phase) and not self._stands(phase)
 
     def _stands(self, phase: PhasePlan) -> bool:
-        """True when PHASE brought about a state that open phases of its hop rely on.
+        """True when PHASE brought about a state that open phases of its leg rely on.
 
         Somebody may have undone it since (a reboot, a colleague), so a run that is taken up brings it about again.
         """
         if phase.name not in RELIED_ON_BY:
             return False
         relying = RELIED_ON_BY[phase.name]
-        return any(p.hop == phase.hop and p.name in relying and not self._finished(p) for p in self.plan.phases)
+        return any(p.leg == phase.leg and p.name in relying and not self._finished(p) for p in self.plan.phases)
 
     def _finished(self, phase: PhasePlan) -> bool:
         steps = [(step, host) for step in phase.steps for host in step.hosts]
@@ -351,8 +352,8 @@ def taken_over(name: str) -> Locked:
 
 
 def key_of(phase: PhasePlan, step: Step) -> str:
-    """How the journal names STEP: by hop and id."""
-    return f"{phase.hop}:{step.id}"
+    """How the journal names STEP: by leg and id, 2.2.1:stop.units or 2.2.1@web1:stop.units."""
+    return f"{phase.leg}:{step.id}"
 
 
 def hosts_of(steps: Iterable[Step]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from rollout.journal import Record
 from rollout.model import Before, UnitState
 from rollout.versions import PackageVersion, order
 
+_FRONT = {"st2web", "st2chatops"}
+
 
 @dataclass(frozen=True)
 class Session:
@@ -118,6 +120,21 @@ class Facts:
     def fits(self, needs: str) -> bool:
         """True when the host carries the package NEEDS, or nothing is needed."""
         return not needs or needs in self.installed
+
+    @property
+    def front(self) -> bool:
+        """True when the host carries st2web or st2chatops and nothing else: no API, no queue, no database."""
+        return bool(self.installed) and set(self.installed) <= _FRONT and set(self.units) <= _FRONT
+
+
+def front_hosts(facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """The hosts that may be upgraded before the others stop: all they need of the deployment is its HTTP API.
+
+    A chat bot asks the API for its commands when it starts, so it goes with the others where no API is up.
+    """
+    behind = [each for each in facts.values() if each.installed and not each.front]
+    served = any("st2api" in each.active() for each in behind)
+    return tuple(name for name, each in facts.items() if each.front and behind and (served or not each.units))
 
 
 def mistral_host(facts: Mapping[str, Facts]) -> str:

@@ -145,11 +145,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """The steps of one phase of one hop, in order."""
+    """The steps of one phase of one hop, in order.
+
+    `ahead` names the host that goes through this phase by itself, before the others of its deployment are stopped.
+    """
 
     hop: str
     name: Phase
     steps: tuple[Step, ...]
+    ahead: str = ""
+
+    @property
+    def leg(self) -> str:
+        """The part of the way that the phase belongs to: a hop, or the hop of one host that goes ahead."""
+        return f"{self.hop}@{self.ahead}" if self.ahead else self.hop
+
+    @property
+    def title(self) -> str:
+        """The phase as an operator reads it: `stop`, or `stop of web1 alone`."""
+        return f"{self.name.value} of {self.ahead} alone" if self.ahead else self.name.value
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rollout import actions, catalogue, codec, path
+from rollout import catalogue, codec, path
 from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, mistral_host
 from rollout.journal import settled
-from rollout.model import (
-    Before,
-    Deployment,
-    DeploymentPlan,
-    Finding,
-    Hook,
-    Migration,
-    Phase,
-    PhasePlan,
-    Scope,
-    Step,
-)
-from rollout.versions import PackageVersion, order
+from rollout.model import Deployment, DeploymentPlan, Finding, Hook, Migration, Phase, PhasePlan, Step
+from rollout.phases import hop_phases
+from rollout.versions import order
 
 SCHEMA = "stormlift.plan/1"
-UNITS = "{units}"
 
 
 @dataclass(frozen=True)
@@ -142,74 +131,6 @@ def _mistral_behind(facts: Mapping[str, Facts]) -> bool:
     host = mistral_host(facts)
     state = facts[host].mistral if host else None
     return bool(state and state.state in ("old", "empty", "between"))
-
-
-def hop_phases(
-    facts: Mapping[str, Facts], hop: path.Hop, steps: tuple[Step, ...], before: Mapping[str, Before], *, first: bool
-) -> tuple[PhasePlan, ...]:
-    """The phases of one hop; later hops of a plan stop what the one before started, without the drain."""
-    versions = {name: wanted_versions(each, hop.target) for name, each in facts.items()}
-    named = {
-        Phase.FETCH: actions.fetch(facts, versions),
-        Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
-        Phase.STOP: actions.stop(facts),
-        Phase.BACKUP: actions.backup(facts),
-        Phase.PACKAGES: actions.install(facts, versions),
-        Phase.MISTRAL: actions.mistral(facts) if catalogue.mistral_head(hop.target) else (),
-        Phase.MIGRATIONS: migration_steps(facts, steps, Phase.MIGRATIONS, before),
-        Phase.CONFIG: actions.config(facts),
-        Phase.START: actions.start(facts, before),
-        Phase.VERIFY: actions.verify(facts, versions, before, hop.target),
-        Phase.POST_START: migration_steps(facts, steps, Phase.POST_START, before),
-        Phase.SETTLE: actions.settle(facts, hop.target),
-    }
-    return tuple(PhasePlan(hop.target, phase, named[phase]) for phase in Phase if named.get(phase))
-
-
-def migration_steps(
-    facts: Mapping[str, Facts], steps: tuple[Step, ...], phase: Phase, before: Mapping[str, Before]
-) -> tuple[Step, ...]:
-    """The migrations' steps of PHASE, each on the hosts that are fit for it; {units} stands for what runs on a host."""
-    placed: list[Step] = []
-    for step in (each for each in steps if each.phase is phase):
-        fit = {name: each for name, each in facts.items() if each.fits(step.needs)}
-        if step.scope is Scope.DEPLOYMENT:
-            placed += [replace(step, hosts=tuple(fit)[:1])] if fit else []
-        else:
-            placed += actions.per_host(fit, lambda host, step=step: _filled(step, before[host.host]))  # type: ignore[misc]
-    return tuple(placed)
-
-
-def _filled(step: Step, before: Before) -> Step | None:
-    if UNITS not in step.argv:
-        return step
-    units = actions.wanted_units(before)
-    if not units:
-        return None
-    settle = step.settle and replace(step.settle, probe=_expand(step.settle.probe, units))
-    # The wrapper starts and stops its two children itself: named beside it, systemd cancels one job for the other.
-    children = catalogue.MISTRAL_UNITS[1:] if catalogue.MISTRAL_UNITS[0] in units else ()
-    argv = _expand(step.argv, tuple(unit for unit in units if unit not in children))
-    return replace(step, argv=argv, settle=settle)
-
-
-def _expand(argv: tuple[str, ...], units: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for each in argv for word in (units if each == UNITS else (each,)))
-
-
-def wanted_versions(host: Facts, release: str) -> dict[str, str]:
-    """The exact version of RELEASE for every package that HOST has and that is not there yet.
-
-    A package whose version is not in the host's lists is left out; preflight makes that an inhibitor.
-    """
-    wanted: dict[str, str] = {}
-    for name, text in host.installed.items():
-        offered = [each for each in host.available.get(name, ()) if PackageVersion.parse(each).release == release]
-        if PackageVersion.parse(text).release == release:
-            wanted[name] = text
-        elif offered:
-            wanted[name] = offered[0]
-    return wanted
 
 
 def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, ...]:

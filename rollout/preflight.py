@@ -9,13 +9,15 @@ from rollout.model import Finding, Severity
 from rollout.versions import PackageVersion, order
 
 Hosts = Mapping[str, Facts]
+Check = Callable[[str, Hosts, str], Iterator[Finding]]
 _NEED_KIB = {"/var": 1 << 20, "/opt": 1 << 20}  # 1 GiB each: packages twice, and a dump
 
 
 def inspect(deployment: str, facts: Hosts, target: str, stops: tuple[str, ...] = ()) -> tuple[Finding, ...]:
     """Everything that speaks against, or should be known before, taking DEPLOYMENT to TARGET by way of STOPS."""
-    of_every_stop = (_identity, _candidates)
-    checks: tuple[Callable[[str, Hosts, str], Iterator[Finding]], ...] = (
+    every, first = tuple(dict.fromkeys((*stops, target))), (stops or (target,))[:1]
+    asked_of: dict[Check, tuple[str, ...]] = {_identity: every, _candidates: every, _versions: first, _journal: first}
+    checks: tuple[Check, ...] = (
         _identity,
         _packages,
         _candidates,
@@ -29,7 +31,7 @@ def inspect(deployment: str, facts: Hosts, target: str, stops: tuple[str, ...] =
     found = (
         finding
         for check in checks
-        for stop in ((*stops, target) if check in of_every_stop else (target,))
+        for stop in asked_of.get(check, (target,))
         for finding in check(deployment, facts, stop)
     )
     return tuple(dict.fromkeys(found))
@@ -129,9 +131,18 @@ def _candidates(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]
                 )
 
 
+def _went_first(facts: Hosts, stop: str) -> set[str]:
+    """The front hosts that are further on their way to STOP than the others: an upgrade got to them, and was given up."""
+    behind = [order(each.release) for each in facts.values() if each.release and not each.front]
+    front = {name: each for name, each in facts.items() if each.front and behind}
+    return {name for name, each in front.items() if max(behind) < order(each.release) <= order(stop)}
+
+
 def _versions(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     seen: dict[str, list[str]] = {}
     for name, each in facts.items():
+        if name in _went_first(facts, target):
+            continue
         for package, text in each.installed.items():
             seen.setdefault(PackageVersion.parse(text).release, []).append(f"{name}:{package}")
     if len(seen) > 1:
@@ -153,7 +164,7 @@ def _journal(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
             yield _stop("journal-damaged", name, each.damage, "look at /var/lib/stormlift/journal on the host")
         at, last = settled(each.journal), _last_settled(each.journal)
         by_hand = at and each.release and each.release != at and open_run(each.journal) is None
-        if by_hand and not (last and last.data.get("baseline")):
+        if by_hand and name not in _went_first(facts, target) and not (last and last.data.get("baseline")):
             yield _stop(
                 "upgraded-by-hand",
                 name,

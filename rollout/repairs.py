@@ -8,6 +8,7 @@ from rollout.errors import PlanRefused
 from rollout.facts import Facts, mistral_host
 from rollout.journal import Record, open_run
 from rollout.model import Before, Deployment, DeploymentPlan, Kind, Phase, PhasePlan, Repeat, Scope, Step, UnitState
+from rollout.versions import order
 
 Hosts = Mapping[str, Facts]
 Planner = Callable[[Deployment, Hosts], DeploymentPlan]
@@ -242,19 +243,23 @@ def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
 
 
 def half_way(opened: Record, facts: Hosts) -> bool:
-    """True when some hop of the run has begun with the packages and has not started its services."""
-    return bool(_hops(opened, facts, ":packages.set", "started") - _hops(opened, facts, ":start.units", "finished"))
+    """True when some leg of the run has begun with the packages and has not started its services."""
+    begun = _legs(opened, facts, ":packages.set", "started")
+    # A host that went ahead may have no unit to start: it is through when its hold is released.
+    released = {leg for leg in _legs(opened, facts, ":start.release", "finished") if "@" in leg}
+    return bool(begun - released - _legs(opened, facts, ":start.units", "finished"))
 
 
-def _hops(opened: Record, facts: Hosts, step: str, event: str) -> set[str]:
+def _legs(opened: Record, facts: Hosts, step: str, event: str) -> set[str]:
+    """Hops (2.2.1) and the parts of one host that went ahead (2.2.1@web1) that have got as far as STEP."""
     records = (r for each in facts.values() for r in each.journal if r.run == opened.run)
     return {r.step.partition(":")[0] for r in records if r.step.endswith(step) and r.event == event and r.code == 0}
 
 
 def _served_again(opened: Record, facts: Hosts) -> bool:
     """True when the newest hop of the run has started its services: only its last checks and steps are open."""
-    steps = [r.step for each in facts.values() for r in each.journal if r.run == opened.run and r.step]
-    return bool(steps) and steps[-1].partition(":")[0] in _hops(opened, facts, ":start.units", "finished")
+    hops = {leg.partition("@")[0] for leg in _legs(opened, facts, "", "started")}
+    return bool(hops) and max(hops, key=order) in _legs(opened, facts, ":start.units", "finished")
 
 
 def _enabled(host: Facts, opened: Record | None) -> Before:

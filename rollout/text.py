@@ -1,6 +1,7 @@
 """The plan as text that a human can check: a tree, commands as they will run, equal hosts folded."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 from rollout.batches import Rollout
 from rollout.model import DeploymentPlan, Finding, Kind, PhasePlan, Repeat, Scope, Step
@@ -37,17 +38,24 @@ def deployment_text(plan: DeploymentPlan) -> str:
         else f"{plan.command} at {plan.target}"
     )
     lines = [f"{plan.name} ({hosts}): {way}"]
-    for phase in plan.phases:
-        lines += _phase(phase, plan)
+    for ahead, phases in groupby(plan.phases, key=lambda phase: bool(phase.ahead)):
+        part = list(phases)
+        lines += _ahead(part, plan) if ahead else [line for each in part for line in _phase(each, plan)]
     lines += [f"  note: {note}" for note in plan.notes]
     if plan.point_of_no_return:
         lines.append(f"  point of no return: {plan.point_of_no_return}")
     return "\n".join(lines)
 
 
+def _ahead(phases: list[PhasePlan], plan: DeploymentPlan) -> list[str]:
+    names = ", ".join(dict.fromkeys(phase.ahead for phase in phases))
+    lines = [f"  first, one by one, while the others serve: {names}"]
+    return lines + [f"  {line}" for phase in phases for line in _phase(phase, plan)]
+
+
 def _phase(phase: PhasePlan, plan: DeploymentPlan) -> list[str]:
     several = len({each.hop for each in plan.phases}) > 1
-    lines = [f"  {phase.name.value}" + (f" (to {phase.hop})" if several else "")]
+    lines = [f"  {phase.title}" + (f" (to {phase.hop})" if several else "")]
     for step in phase.steps:
         lines.append(f"    {step.title}  [{step.id}{_marks(step)}] on {_where(step, plan)}")
         lines.append(f"      {shell(step.argv)}")

@@ -46,7 +46,7 @@ class Lines:
         texts = {
             "run-opened": f"{event.deployment}: run {event.data.get('run')}",
             "run-resumed": f"{event.deployment}: run {event.data.get('run')} goes on",
-            "phase-started": f"{event.deployment}: {event.phase}",
+            "phase-started": f"{event.deployment}: {event.title}",
             "step-finished": f"{event.host}: {event.title}: {_ended(event)}{took}",
             "step-interrupted": f"{event.host}: cut off; looking what is left to do",
             "link-lost": f"{event.host}: link lost; what runs there goes on, connecting again",
@@ -90,7 +90,7 @@ class Live:
             if now is None:
                 return
             if event.kind == "phase-started":
-                now["phase"] = event.phase
+                now["phase"] = event.title
             elif event.kind == "step-started":
                 now["steps"][event.host] = (event.title, event.at)
             elif event.kind in ("step-finished", "step-interrupted"):

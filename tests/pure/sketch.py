@@ -31,9 +31,9 @@ def check(name: str, *hosts: str, **changes: Any) -> Step:
     return step(name, *hosts, kind=Kind.CHECK, **changes)
 
 
-def phase(name: Phase, *steps: Step, hop: str = HOP) -> PhasePlan:
+def phase(name: Phase, *steps: Step, hop: str = HOP, ahead: str = "") -> PhasePlan:
     """STEPS between two barriers."""
-    return PhasePlan(hop, name, steps)
+    return PhasePlan(hop, name, steps, ahead)
 
 
 def plan(*phases: PhasePlan, hosts: tuple[str, ...] = ("a", "b"), **changes: Any) -> DeploymentPlan:

@@ -18,24 +18,49 @@ from rollout.quote import shell
 from rollout.secret import MASK, Mask, Secret
 from rollout.status import reachable, status, status_rows
 from tests.pure.boxes import box, broken_mistral, by_name, deployment, mistral, settled_at, yum_box
+from tests.pure.sketch import phase, plan, step
 
 # What a failure leaves, and what to type next.
 
 
+WHOLE = plan(*(phase(each, step("one")) for each in Phase))
+AHEAD = (Phase.STOP, Phase.BACKUP, Phase.PREPARE, Phase.PACKAGES, Phase.MIGRATIONS, Phase.START, Phase.VERIFY)
+FRONT = plan(
+    phase(Phase.FETCH, step("one")),
+    *(phase(each, step("one", host), ahead=host) for host in ("web1", "web2") for each in (*AHEAD, Phase.POST_START)),
+    *(phase(each, step("one")) for each in Phase if each is not Phase.FETCH),
+)
+
+
 def test_every_phase_says_what_state_a_failure_leaves() -> None:
-    said = {phase: leaves(phase) for phase in Phase}
+    said = {at.name: leaves(WHOLE, at) for at in WHOLE.phases}
     assert all(said.values())
-    for phase in (Phase.STOP, Phase.PACKAGES, Phase.MISTRAL, Phase.MIGRATIONS, Phase.CONFIG):
-        assert "stopped" in said[phase]
+    for each in (Phase.STOP, Phase.PACKAGES, Phase.MISTRAL, Phase.MIGRATIONS, Phase.CONFIG):
+        assert "stopped" in said[each]
     assert "nothing was changed" in said[Phase.PREFLIGHT]
 
 
-@pytest.mark.parametrize("phase", list(Phase))
-def test_the_next_command_is_exact(phase: Phase) -> None:
-    said = next_command("upgrade", "pair", phase, "")
+def test_a_failure_on_a_host_that_goes_ahead_says_that_the_others_were_not_stopped() -> None:
+    for at in (each for each in FRONT.phases if each.ahead):
+        said = leaves(FRONT, at)
+        assert said.startswith(f"{at.ahead} is ") and "nothing of the other hosts was stopped" in said
+        assert "st2 is stopped" not in said
+        assert ("web1 went first: upgraded already, and serving" in said) == (at.ahead == "web2")
+
+
+def test_a_failure_behind_the_hosts_that_went_ahead_says_that_they_are_upgraded() -> None:
+    fetch, *later = (each for each in FRONT.phases if not each.ahead)
+    assert leaves(FRONT, fetch) == leaves(WHOLE, WHOLE.phases[1])
+    for at in later:
+        assert leaves(FRONT, at).endswith("; web1, web2 went first: upgraded already, and serving")
+
+
+@pytest.mark.parametrize("at", list(Phase))
+def test_the_next_command_is_exact(at: Phase) -> None:
+    said = next_command("upgrade", "pair", at, "")
     assert "invoke upgrade --hosts pair" in said
     gives_up = "invoke services.start --hosts pair" in said
-    assert gives_up == (phase in (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE))
+    assert gives_up == (at in (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,12 @@ def a_web_host_and_a_worker() -> tuple[dict[str, Facts], str]:
     return by_name(box("web", "2.0.1", packages=("st2web",)), box("all", "2.0.1")), "2.2.1"
 
 
+def a_web_and_a_chat_host_ahead_of_the_rest() -> tuple[dict[str, Facts], str]:
+    """Two hosts that carry only st2web or st2chatops go first, one after the other, while the third serves."""
+    chat = yum_box("chat", "2.0.1", packages=("st2web", "st2chatops"))
+    return by_name(box("all", "2.0.1"), box("web", "2.0.1", packages=("st2web",)), chat), "2.2.1"
+
+
 def one_apt_box_from_2_1_1() -> tuple[dict[str, Facts], str]:
     """No step of 1.5 or 2.1, but Mistral's database moves."""
     return by_name(box("apt1", "2.1.1")), "2.2.1"
@@ -76,6 +82,7 @@ STORIES: tuple[Story, ...] = (
     one_yum_box_from_2_0_1,
     a_pair_on_one_database,
     a_web_host_and_a_worker,
+    a_web_and_a_chat_host_ahead_of_the_rest,
     one_apt_box_from_2_1_1,
     a_finished_box,
     one_that_died_half_way,

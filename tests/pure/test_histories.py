@@ -10,6 +10,7 @@ import migrations
 from rollout import plan as planner
 from rollout.codec import Malformed
 from rollout.errors import StormliftError
+from rollout.execute import key_of
 from rollout.model import DeploymentPlan, Kind, Phase, Repeat, Scope
 from tests.pure.boxes import box, by_name, deployment, yum_box
 from tests.pure.fleet import ControllerDied, Fleet
@@ -22,6 +23,23 @@ SMALL = plan(
     phase(Phase.STOP, step("stop"), check("quiet")),
     phase(Phase.PACKAGES, step("packages", **PROBE)),
     phase(Phase.MISTRAL, once("upgrade", "b", postcondition=("true",))),
+)
+# The web hosts go ahead, one by one.
+FRONT = plan(
+    phase(Phase.FETCH, step("fetch", "a", "web1", "web2")),
+    *(
+        each
+        for web in ("web1", "web2")
+        for each in (
+            phase(Phase.STOP, step("stop", web), check("quiet", web), ahead=web),
+            phase(Phase.PACKAGES, step("packages", web, **PROBE), ahead=web),
+            phase(Phase.START, step("start", web), ahead=web),
+        )
+    ),
+    phase(Phase.STOP, step("stop", "a"), check("quiet", "a")),
+    phase(Phase.MISTRAL, once("upgrade", "a", postcondition=("true",))),
+    phase(Phase.START, step("start", "a", "web1", "web2")),
+    hosts=("a", "web1", "web2"),
 )
 
 
@@ -64,26 +82,39 @@ def went_well(fleet: Fleet, planned: DeploymentPlan) -> None:
         records = fleet.records(host)
         assert records[-1].event == "closed"
         steps = [(p, s) for p in planned.phases for s in p.steps if host in s.hosts and s.kind is Kind.RUN]
-        keys = [f"{p.hop}:{s.id}" for p, s in steps]
+        keys = [key_of(p, s) for p, s in steps]
         done = [r.step for r in records if r.event == "finished" and r.code == 0 and r.host == host and r.step in keys]
         assert list(dict.fromkeys(done)) == keys, f"{host}: each step finishes, in the order of the plan"
         # What a run relies on (stopped, started) is brought about again when it is taken up; nothing else is.
         again = {key for key in done if done.count(key) > 1}
-        assert again <= {f"{p.hop}:{s.id}" for p, s in steps if p.name in (Phase.STOP, Phase.START)}
-        shared = {f"{p.hop}:{s.id}" for p in planned.phases for s in p.steps if s.scope is Scope.DEPLOYMENT}
+        assert again <= {key_of(p, s) for p, s in steps if p.name in (Phase.STOP, Phase.START)}
+        shared = {key_of(p, s) for p in planned.phases for s in p.steps if s.scope is Scope.DEPLOYMENT}
         assert shared <= {r.step for r in records if r.event == "finished" and r.code == 0}
 
 
+def one_by_one(fleet: Fleet) -> None:
+    """A host that goes ahead is through before the next is touched, and is left alone when the others are stopped."""
+    legs = [each.key.partition(":")[0] for each in fleet.world.ran]
+    assert list(dict.fromkeys(legs)) == ["2.2.1", "2.2.1@web1", "2.2.1@web2"]
+    stopped = next(i for i, each in enumerate(fleet.world.ran) if each.key == "2.2.1:stop")
+    assert max(i for i, leg in enumerate(legs) if leg == "2.2.1@web1") < legs.index("2.2.1@web2")
+    assert max(i for i, leg in enumerate(legs) if leg == "2.2.1@web2") < stopped
+
+
+@pytest.mark.parametrize("planned", [SMALL, FRONT], ids=["small", "front hosts ahead"])
 @pytest.mark.parametrize("trouble", [Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED])
-def test_any_moment_of_a_small_run(trouble: Trouble) -> None:
+def test_any_moment_of_a_small_run(trouble: Trouble, planned: DeploymentPlan) -> None:
     alone = trouble is Trouble.KILLED
+    moments, effects = undisturbed(planned)
     # Only a controller dies between two steps, too: in the middle of its own reading and writing.
-    for moment in (each for each in SMALL_MOMENTS if each.key or alone):
-        fleet = Fleet(*SMALL.hosts)
+    for moment in (each for each in moments if each.key or alone):
+        fleet = Fleet(*planned.hosts)
         fleet.trouble[moment] = trouble
-        tried_until_done(fleet, SMALL, alone=alone, locked=False)
-        assert fleet.world.effects == SMALL_EFFECTS
-        went_well(fleet, SMALL)
+        tried_until_done(fleet, planned, alone=alone, locked=False)
+        assert fleet.world.effects == effects
+        went_well(fleet, planned)
+        if planned is FRONT:
+            one_by_one(fleet)
 
 
 def test_any_moment_of_a_small_run_under_a_lock() -> None:

@@ -10,7 +10,8 @@ from rollout import preflight
 from rollout.errors import Downgrade, PlanRefused, UnknownRelease
 from rollout.facts import Facts
 from rollout.model import DeploymentPlan, Finding, Phase, Severity, UnitState
-from rollout.plan import Plan, baseline, plan, wanted_versions
+from rollout.phases import wanted_versions
+from rollout.plan import Plan, baseline, plan
 from rollout.text import plan_text
 from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, units, version, yum_box
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 import migrations
 from rollout import catalogue
+from rollout.advice import leaves
 from rollout.codec import canonical, decode, digest, encode
+from rollout.execute import key_of
 from rollout.model import DeploymentPlan, Phase, PhasePlan, Scope, Step
 from rollout.path import due
 from rollout.plan import Plan, plan
@@ -57,16 +59,44 @@ def test_phases_come_in_order_and_hops_one_after_the_other(journey: tuple[Site, 
     hops = [phase.hop for phase in made.phases]
     assert hops == [hop for hop in dict.fromkeys(hops) for _ in range(hops.count(hop))]
     assert hops[-1] == way[-1]
-    for hop in dict.fromkeys(hops):
-        names = [phase.name for phase in made.phases if phase.hop == hop]
+    for leg in dict.fromkeys(phase.leg for phase in made.phases):
+        names = [phase.name for phase in made.phases if phase.leg == leg]
         assert names == sorted(set(names), key=PHASES.index)
+
+
+@FAST
+@given(journeys)
+def test_front_hosts_go_through_one_by_one_before_anything_of_the_others_is_stopped(journey: tuple[Site, Way]) -> None:
+    site, way = journey
+    made = planned(site, way[-1])
+    more = {name for name, each in site.facts.items() if not set(each.installed) <= {"st2web", "st2chatops"}}
+    served = any("st2api" in site.facts[name].active() for name in more)
+    front = (
+        {name for name, each in site.facts.items() if name not in more and (served or not each.units)} if more else {}
+    )
+    for hop in dict.fromkeys(phase.hop for phase in made.phases):
+        legs = [phase.ahead for phase in made.phases if phase.hop == hop and phase.name is not Phase.FETCH]
+        assert list(dict.fromkeys(legs)) == [*(name for name in site.facts if name in front), ""]
+        assert legs == sorted(legs, key=[*dict.fromkeys(legs)].index)  # each is through before the next begins
+        for phase, step in (each for each in flat(made) if each[0].hop == hop):
+            assert not phase.ahead or step.hosts == (phase.ahead,)
+            if not phase.ahead and phase.name not in (Phase.FETCH, Phase.BEFORE_STOP):
+                assert not set(step.hosts) & set(front) or phase.name in (Phase.START, Phase.VERIFY, Phase.SETTLE)
+
+
+@FAST
+@given(journeys)
+def test_whatever_fails_there_is_a_sentence_of_what_it_leaves(journey: tuple[Site, Way]) -> None:
+    site, way = journey
+    made = planned(site, way[-1])
+    assert all(leaves(made, phase) for phase in made.phases)
 
 
 @FAST
 @given(journeys)
 def test_the_journal_can_tell_every_step_of_a_host_from_every_other(journey: tuple[Site, Way]) -> None:
     site, way = journey
-    keys = Counter((phase.hop, step.id, host) for phase, step in flat(planned(site, way[-1])) for host in step.hosts)
+    keys = Counter((key_of(phase, step), host) for phase, step in flat(planned(site, way[-1])) for host in step.hosts)
     assert [key for key, count in keys.items() if count > 1] == []
 
 
@@ -76,6 +106,7 @@ def test_every_due_step_is_there_once_in_version_order(journey: tuple[Site, Way]
     site, way = journey
     fit = {name for name, each in site.facts.items() if each.fits("st2")}
     assume(fit)
+    assert {step.needs for step in MIGRATIONS.values()} == {"st2"}
     made = planned(site, way[-1])
     for phase in (Phase.MIGRATIONS, Phase.POST_START):
         wanted = [step for step in due(migrations.ALL, way[0], way[-1]) if step.phase is phase]
@@ -116,13 +147,14 @@ def test_what_runs_once_runs_on_one_host_that_is_fit_for_it(journey: tuple[Site,
 @given(journeys)
 def test_mistral_is_upgraded_only_while_everything_is_stopped_held_and_proved(journey: tuple[Site, Way]) -> None:
     site, way = journey
-    everywhere = set(site.facts)
-    with_units = {name for name, each in site.facts.items() if each.units}
     made = planned(site, way[-1])
     for hop in dict.fromkeys(phase.hop for phase in made.phases):
         seen: dict[str, set[str]] = {}
+        everywhere = set(site.facts) - {phase.ahead for phase in made.phases if phase.hop == hop}
+        with_units = {name for name in everywhere if site.facts[name].units}
         for phase, step in flat(made):
-            if phase.hop != hop:
+            if phase.leg != hop:
+                assert not phase.ahead or not site.facts[phase.ahead].fits("st2mistral")
                 continue
             if step.id == "mistral.upgrade":
                 assert seen["stop.units"] == with_units
@@ -139,8 +171,11 @@ def test_what_is_held_is_released_and_what_is_stopped_is_started(journey: tuple[
     made = planned(site, way[-1])
     for hop in dict.fromkeys(phase.hop for phase in made.phases):
         hosts = Counter((step.id, host) for phase, step in flat(made) if phase.hop == hop for host in step.hosts)
+        alone = {phase.ahead for phase in made.phases if phase.hop == hop and phase.ahead}
         for name in site.facts:
-            assert hosts["stop.hold", name] == hosts["start.release", name] == hosts["settle.record", name] == 1
+            assert hosts["stop.hold", name] == hosts["settle.record", name] == 1
+            # What went ahead is released by itself, and once more with all.
+            assert hosts["start.release", name] == (2 if name in alone else 1)
 
 
 @FAST

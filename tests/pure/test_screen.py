@@ -12,7 +12,7 @@ from tasks.screen import EventFile, Lines, Live, table
 def story() -> list[Event]:
     return [
         Event("run-opened", 0.0, "pair", data={"run": "r1"}),
-        Event("phase-started", 0.0, "pair", "stop"),
+        Event("phase-started", 0.0, "pair", "stop", title="stop"),
         Event("step-started", 1.0, "pair", "stop", "apt2", "2.2.1:stop.units", "stop every unit"),
         Event("step-finished", 5.4, "pair", "stop", "apt2", "2.2.1:stop.units", "stop every unit", {"code": 0}),
         Event("link-lost", 6.0, host="yum2"),
