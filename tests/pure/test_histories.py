@@ -74,7 +74,9 @@ def went_well(fleet: Fleet, planned: DeploymentPlan) -> None:
         assert shared <= {r.step for r in records if r.event == "finished" and r.code == 0}
 
 
-@pytest.mark.parametrize("trouble", [Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED])
+@pytest.mark.parametrize(
+    "trouble", [Trouble.POWER, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED]
+)
 def test_any_moment_of_a_small_run(trouble: Trouble) -> None:
     alone = trouble is Trouble.KILLED
     # Only a controller dies between two steps, too: in the middle of its own reading and writing.
@@ -112,7 +114,7 @@ def test_any_line_of_the_journal_may_be_cut_off(trouble: Trouble) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(PAIR_MOMENTS),
-        st.sampled_from([Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
+        st.sampled_from([Trouble.POWER, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
         max_size=3,
     )
 )
