@@ -16,11 +16,12 @@ from rollout.errors import LinkLost, Unreachable
 from rollout.execute import Job, Told
 from rollout.journal import Todo
 from rollout.model import Phase, Settle, Step
-from rollout.secret import Mask
+from rollout.secret import Mask, Secret
 from tests.wire.fleet import WireFleet
 from tests.wire.sshd import WireHost
 
 RUN = "20260101-000000-abcd"
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -40,6 +41,13 @@ def served(fleet: WireFleet) -> WireHost:
 def job(name: str, script: str, settle: Settle | None = None) -> Job:
     step = Step(name, name, Phase.PACKAGES, ("sh", "-c", script), settle=settle)
     return Job(Todo(step, 1), f"2.2.1:{name}", canonical({"run": RUN, "step": f"2.2.1:{name}", "v": 1})[:-1])
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def finished(told: list[Told]) -> list[tuple[str, int]]:
@@ -85,6 +93,24 @@ def test_a_cut_link_is_made_again_and_nothing_runs_twice(
     assert finished(told) == [("2.2.1:slow", 0), ("2.2.1:next", 0)]
     assert (tmp_path / "out").read_text() == "begun\nnext\n"
     assert served(wire_fleet).connections == 2
+
+
+def test_a_link_that_is_lost_while_sudo_asks_is_made_again(box: RemoteHost, wire_fleet: WireFleet) -> None:
+    host = served(wire_fleet)
+    host.sudo("password", "s3cret")
+    (host.bin / "sudo").rename(host.bin / "real-sudo")
+    host.stub("sudo", 'if mkdir "$WIRE_HOST/asked" 2>/dev/null; then sleep 600; fi; exec real-sudo "$@"')
+    asked = RemoteHost(box.host, wire_fleet.known_hosts, Mask(), Secret("s3cret"))
+
+    def cut() -> None:
+        wait_for(host.directory / "asked")
+        host.cut()
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    assert finished(list(asked.change(RUN, (job("one", "true"),)))) == [("2.2.1:one", 0)]
+    cutting.join()
+    asked.close()
 
 
 def test_a_link_that_stays_away_says_that_the_host_goes_on(
@@ -205,8 +231,7 @@ def test_a_runner_that_was_killed_alone_is_told_and_its_command_waited_for(
     box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
 ) -> None:
     def kill() -> None:
-        while not (tmp_path / "out").exists():
-            time.sleep(0.02)
+        wait_for(tmp_path / "out")
         (runner,) = served(wire_fleet).state.glob(f"{RUN}/segments/*/pid")
         os.kill(int(runner.read_text()), signal.SIGKILL)
 
