@@ -343,7 +343,7 @@ class Run:
                     title=titles.get(told.key, ""),
                     data={"code": told.code, "proved": told.proved, "host_time": told.at},
                 )
-                if told.kind == "interrupted":
+                if told.kind == "interrupted" or (told.kind == "halted" and not self.stopping()):
                     return False
                 if told.kind == "halted":
                     return Interrupted(STOPPED, GOES_ON)

@@ -41,11 +41,19 @@ halt() {
   done
 }
 
+shutting_down() {
+  case "$(systemctl is-system-running 2>/dev/null) $(runlevel 2>/dev/null)" in
+    stopping* | *' 0' | *' 6') ;;
+    *) return 1 ;;
+  esac
+}
+
 # submit RUN SEGMENT OFFSET PROGRAM REQUEST: start the segment, or attach to it, or to the one that runs here already.
 submit() {
   state_dir
   _dir=$STATE/$1/segments/$2
   if [ ! -d "$_dir" ]; then
+    while shutting_down; do sleep 1; done # until it is, and this link with it
     _busy=$(running | head -n 1)
     if [ -n "$_busy" ]; then
       printf '@follow busy\n'
@@ -69,12 +77,12 @@ submit() {
   follow "$_dir" "$3"
 }
 
-# A unit of its own outlives the login whatever logind is told; a session of its own does where there is no systemd.
+# A unit of its own outlives the login whatever logind is told; a session of its own does where there is no systemd. A
+# signal for the unit reaches the runner alone, so that a package manager is not ended in the middle of its work.
 detach() {
   _unit=stormlift-$1-$2
   shift 2
   if [ -d /run/systemd/system ] && [ -z "$STORMLIFT_STATE" ] && have systemd-run; then
-    # Who kills the runner alone has not asked for apt to be ended in the middle of its work: it goes on, and is waited for.
     for _how in --property=KillMode=process --quiet; do # an old systemd-run may not know the property
       systemd-run --quiet "$_how" --unit="$_unit" "$@" </dev/null >/dev/null 2>&1 && return
     done
@@ -139,6 +147,8 @@ run_segment() {
   umask 077
   printf '%s\n' "$$" >"$SEGMENT/pid.new"
   mv "$SEGMENT/pid.new" "$SEGMENT/pid"
+  ENDING=
+  trap 'ENDING=1' TERM # the host shuts down, or somebody stops the unit: what runs may end first
   # shellcheck disable=SC1091
   . "$SEGMENT/request"
   finish
@@ -155,7 +165,7 @@ finish() {
 # defines; the command and its repair may take SECONDS each.
 step() {
   _n=$1 _key=$2 _attempt=$3 _first=$4 _every=$5 _tries=$6 _seconds=$7 _parts=$8 _head=$9
-  if [ -e "$SEGMENT.halt" ]; then
+  if [ -n "$ENDING" ] || [ -e "$SEGMENT.halt" ]; then
     rm -f "$SEGMENT.halt"
     say "@halted $_key $(now)"
     finish
@@ -185,6 +195,8 @@ step() {
   case $_code in 73 | 75 | 76 | 77) _code=1 ;; esac # words of the runner's own, further down
   if [ "$_code" = 0 ] && part settle; then settled || _code=75; fi
   if [ "$_code" = 0 ] && part prove; then "prove_$_n" >>"$_log" 2>&1 </dev/null || _code=76; fi
+  # Did it fail, or was it ended as we were to be? Nobody knows, so it counts as interrupted.
+  [ "$_code" = 0 ] || [ -z "$ENDING" ] || exit 143
   ended "$_code"
 }
 
@@ -194,7 +206,7 @@ settled() {
   _try=0
   while ! "settle_$_n" >"$_log.settle" 2>&1 </dev/null; do
     _try=$((_try + 1))
-    if [ "$_try" -ge "$_tries" ]; then
+    if [ "$_try" -ge "$_tries" ] || [ -n "$ENDING" ]; then
       cat "$_log.settle" >>"$_log"
       return 1
     fi

@@ -176,6 +176,8 @@ class Fleet:
             machine.lose_power()
         elif trouble is Trouble.ALONE:
             machine.lose_runner()
+        elif trouble is Trouble.SHUTDOWN:
+            machine.shut_down()
         elif trouble is Trouble.FULL:
             machine.full = True
         elif trouble is Trouble.LOST:

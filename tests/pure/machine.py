@@ -17,14 +17,16 @@ FENCED, NOT_SETTLED, NOT_PROVED, NOT_JOURNALLED = 77, 75, 76, 73
 
 class Trouble(Enum):
     """What may happen to a run: the controller is killed, its link is lost for good, for a moment, or until the host
-    is through with what runs there; the runner alone is killed, and the command that it began goes on; the host loses
-    power (in the middle of a journal line, too, or just before its end); from now on its disk is full."""
+    is through with what runs there; the runner alone is killed, and the command that it began goes on; the host shuts
+    down and lets the running step end; it loses power (in the middle of a journal line, too, or just before its end); from
+    now on its disk is full."""
 
     KILLED = "killed"
     LOST = "lost"
     BLIP = "blip"
     AWAY = "away"
     ALONE = "alone"
+    SHUTDOWN = "shutdown"
     POWER = "power"
     TORN = "torn"
     UNENDED = "unended"
@@ -44,7 +46,7 @@ class Moment:
 @dataclass
 class Segment:
     """The steps of one request, as the runner works through them; `over` when it said @end, `dead` when it cannot, `alone`
-    when the runner is gone and its command is not; `command` while one runs."""
+    when the runner is gone and its command is not; `command` while one runs; `ending` when the host shuts down."""
 
     name: str
     jobs: tuple[Job, ...]
@@ -53,6 +55,7 @@ class Segment:
     over: bool = False
     dead: bool = False
     alone: bool = False
+    ending: bool = False
     command: bool = False
     work: Iterator[Moment] = field(default_factory=lambda: iter(()))
 
@@ -132,6 +135,11 @@ class Machine:
             segment.dead = segment.dead or not segment.over
         self.world.reboots.append(self.name)
 
+    def shut_down(self) -> None:
+        """The runner gets TERM: the step that runs may end, none begins."""
+        for segment in self.segments:
+            segment.ending = True
+
     def lose_runner(self) -> None:
         """Somebody kills the runner, and nothing else."""
         for segment in self.segments:
@@ -147,7 +155,7 @@ class Machine:
     def _work(self, segment: Segment) -> Iterator[Moment]:
         for job in segment.jobs:
             yield Moment(self.name, "before", job.key, job.todo.attempt)
-            if segment.name in self._halts:
+            if segment.name in self._halts or segment.ending:
                 segment.say(f"@halted {job.key} {self.world.clock()}")
                 break
             if (yield from self._step(segment, job)) != 0 or segment.dead:
@@ -181,6 +189,9 @@ class Machine:
             return 0
         code = self._do(step, key, attempt)
         yield Moment(self.name, "acted", key, attempt)
+        if code != 0 and segment.ending:
+            segment.dead = True
+            return code
         return (yield from self._ended(segment, job, code))
 
     def _do(self, step: Step, key: str, attempt: int) -> int:

@@ -112,7 +112,14 @@ def test_a_run_that_is_to_stop_before_it_began_changes_nothing() -> None:
 
 def test_a_request_that_is_on_its_way_when_ctrl_c_is_pressed_begins_nothing() -> None:
     fleet = Fleet("a", "b")
+    asked: list[bool] = []
+
+    def pressed_after_the_second_look() -> bool:
+        asked.append(len(asked) >= 2)
+        return asked[-1]
+
     run = CtrlC(fleet)
+    run.run.stopping = pressed_after_the_second_look
     for link in run.run.links.values():
         link.halt("r1")
     run.stops()

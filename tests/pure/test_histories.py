@@ -75,7 +75,8 @@ def went_well(fleet: Fleet, planned: DeploymentPlan) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [Trouble.POWER, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED]
+    "trouble",
+    [Trouble.POWER, Trouble.SHUTDOWN, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED],
 )
 def test_any_moment_of_a_small_run(trouble: Trouble) -> None:
     alone = trouble is Trouble.KILLED
@@ -114,7 +115,7 @@ def test_any_line_of_the_journal_may_be_cut_off(trouble: Trouble) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(PAIR_MOMENTS),
-        st.sampled_from([Trouble.POWER, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
+        st.sampled_from([Trouble.POWER, Trouble.SHUTDOWN, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
         max_size=3,
     )
 )

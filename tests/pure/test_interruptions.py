@@ -186,3 +186,24 @@ def test_a_safe_command_that_goes_on_alone_ends_before_it_is_run_again() -> None
     fleet.run(packages(step("one", "a"), hosts=("a",))).execute()
     assert [(each.key, each.attempt) for each in fleet.world.ran] == [(key("one"), 1), (key("one"), 2)]
     assert fleet.world.effects["a", key("one")] == WHOLE
+
+
+# A host is shut down in an orderly way.
+
+
+def test_a_host_that_shuts_down_lets_the_step_end_and_begins_the_next_one_when_it_is_back() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.SHUTDOWN)
+    fleet.run(packages(step("one", "a"), step("two", "a"), hosts=("a",))).execute()
+    assert fleet.history("a", "one") == [("started", 1, 0), ("finished", 1, 0)]
+    assert fleet.world.did("one") == ["a"] and fleet.world.did("two") == ["a"]
+    assert fleet.told("step-halted") == [("step-halted", "a", key("two"))]
+
+
+def test_a_step_that_fails_while_its_host_shuts_down_counts_as_interrupted() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.SHUTDOWN)
+    fleet.world.fail("a", "one", 143)
+    fleet.run(packages(step("one", "a", **PROBE), hosts=("a",))).execute()
+    assert fleet.history("a", "one") == [("started", 1, 0), ("started", 2, 0), ("finished", 2, 0)]
+    assert [each.part for each in fleet.world.ran] == ["do", "prove", "repair", "do", "prove"]

@@ -321,6 +321,46 @@ def test_a_halt_by_whoever_attached_stops_what_runs_and_spares_other_runs(real: 
     assert told(segment.events.splitlines())[-1] == ("halted", key("two"))
 
 
+# A shutdown: the runner gets TERM.
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_runner_that_is_to_end_lets_its_step_end_and_begins_none(followed: OnHost, code: int) -> None:
+    diary = followed.folder / "diary"
+    slow = job("one", "sh", "-c", f"echo begun >{diary}; sleep 0.5; exit {code}")
+    following = followed.submitted("r1", "s1", (slow, job("two")))
+    followed.wait_for(diary, "begun")
+    os.kill(followed.pid("r1", "s1"), signal.SIGTERM)
+    said = following.communicate(timeout=PATIENCE_S)[0].splitlines()
+
+    fleet = Fleet("a")
+    machine = fleet.machines["a"]
+    segment = machine.submit("s1", (slow, job("two")), "")
+    if code:
+        fleet.world.fail("a", "one", code)
+    while (moment := machine.move(segment)) and moment.when != "half":
+        pass
+    machine.shut_down()
+    machine.go_on()
+    assert told(segment.events.splitlines()) == told(said)
+    assert (segment.over, segment.dead) == (said[-1] == "@end", said[-1] == "@gone") == (code == 0, code != 0)
+    assert facts_of(fleet.records("a")) == facts_of(followed.records())
+    assert told(said)[-1] == (("started", key("one")) if code else ("halted", key("two")))
+
+
+def test_a_host_that_shuts_down_takes_no_steps(real: OnHost) -> None:
+    word = real.folder / "word"
+    word.write_text("stopping\n")
+    stub = real.folder / "bin" / "systemctl"
+    stub.write_text(f"#!/bin/sh\n[ $1 = is-system-running ] && echo asked >>{real.folder}/asked && cat {word}\n")
+    stub.chmod(0o755)
+    following = real.submitted("r1", "s1", (job("one"),))
+    real.wait_for(real.folder / "asked", "asked\nasked\n")
+    assert not real.segment("r1", "s1").exists()
+    word.write_text("running\n")
+    assert following.communicate(timeout=PATIENCE_S)[0].endswith("@end\n")
+
+
 # The lock.
 
 
