@@ -7,6 +7,8 @@ need=()
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || need+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
 command -v ssh-keygen >/dev/null || need+=(openssh-client)
+# The program for hosts is tested under all three.
+for shell in dash bash busybox; do command -v $shell >/dev/null || need+=($shell); done
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "setup: missing: ${need[*]}; install them, or run this as root on Debian or Ubuntu" >&2

@@ -15,7 +15,7 @@ from lab.docker import LAB, docker, ensure_engine, image_exists, run
 CACHE = LAB / "cache"
 KEPT = 3  # versions of an image; older ones go when a new one has been made
 # Where a registry is in reach these name real images, such as ubuntu:22.04 and rockylinux:9.
-BASE_VARIABLES = {"apt": "LAB_APT_BASE", "yum": "LAB_YUM_BASE", "repo": "LAB_REPO_BASE"}
+BASE_VARIABLES = {"apt": "LAB_APT_BASE", "yum": "LAB_YUM_BASE", "sysv": "LAB_SYSV_BASE", "repo": "LAB_REPO_BASE"}
 
 Say = Callable[[str], None]
 
@@ -32,11 +32,12 @@ class Images:
     base: str
     apt: str
     yum: str
+    sysv: str
     repo: str
 
     def of_family(self, family: str) -> str:
         """The image that a host starts from before it is prepared; a database host is one of the apt family."""
-        return self.yum if family == "yum" else self.apt
+        return {"yum": self.yum, "sysv": self.sysv}.get(family, self.apt)
 
 
 def build(say: Say = to_stderr) -> Images:
@@ -44,7 +45,7 @@ def build(say: Say = to_stderr) -> Images:
     with locked("build"):
         _stage(say, "engine", lambda: ensure_engine(say))
         images = _planned()
-        if all(image_exists(image) for image in (images.apt, images.yum, images.repo)):
+        if all(image_exists(image) for image in (images.apt, images.yum, images.sysv, images.repo)):
             say("lab: images and packages: unchanged")
             return images
         with ThreadPoolExecutor() as pool:
@@ -53,10 +54,11 @@ def build(say: Say = to_stderr) -> Images:
             _stage(say, "base image", lambda: _base(images.base))
             wheels.result()
             repo = pool.submit(_stage, say, "packages and their repositories", lambda: _image("repo", images))
+            _stage(say, "sysv image", lambda: _image("sysv", images))
             _stage(say, "apt image", lambda: _image("apt", images))
             _stage(say, "yum image", lambda: _image("yum", images))
             repo.result()
-        for name in (images.base, images.apt, images.yum, images.repo):
+        for name in (images.base, images.apt, images.yum, images.sysv, images.repo):
             forget_older(name)
     return images
 
@@ -82,6 +84,7 @@ def _planned() -> Images:
         base=base,
         apt=image("apt", tree_digest("images/Dockerfile.apt", "images/host", "packages/install-libs.sh")),
         yum=image("yum", tree_digest("images/Dockerfile.yum", "images/host", "packages/install-libs.sh")),
+        sysv=image("sysv", tree_digest("images/Dockerfile.sysv", "images/host")),
         repo=image("repo", tree_digest("images/Dockerfile.repo"), _packages_program("digest")),
     )
 
@@ -111,7 +114,7 @@ def _base(image: str) -> str:
 
 
 def _image(name: str, images: Images) -> str:
-    tag = {"apt": images.apt, "yum": images.yum, "repo": images.repo}[name]
+    tag = {"apt": images.apt, "yum": images.yum, "sysv": images.sysv, "repo": images.repo}[name]
     if image_exists(tag):
         return "unchanged"
     base = os.environ.get(BASE_VARIABLES[name], images.base)

@@ -42,10 +42,17 @@ class Containers:
 
     def wait_booted(self, hosts: Iterable[LabHost]) -> None:
         """Wait until the hosts have booted, whatever their services do."""
-        booted = (
-            "until systemctl is-system-running --wait 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.3; done"
+        systemd = "systemctl is-system-running --wait 2>/dev/null | grep -qE 'running|degraded'"
+        each(
+            hosts,
+            lambda host: self.execute(
+                host.name,
+                "sh",
+                "-c",
+                f"until {'service ssh status' if host.family == 'sysv' else systemd}; do sleep 0.3; done",
+                timeout=READY_SECONDS,
+            ),
         )
-        each(hosts, lambda host: self.execute(host.name, "sh", "-c", booted, timeout=READY_SECONDS))
 
     def execute(
         self, name: str, *argv: str, stdin: str | None = None, check: bool = True,

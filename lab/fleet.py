@@ -13,9 +13,9 @@ from lab.digest import locked
 from lab.docker import LAB, LabError, Result, docker, image_exists, image_label
 from lab.keys import ADDRESS, make_keys
 from lab.prepare import RELEASE_LABEL, prepare
-from lab.topology import DEFAULT_RELEASE, DEPLOYMENTS, HOSTS, RELEASES, LabHost, host, identity, members
+from lab.topology import DEFAULT_RELEASE, HOSTS, RELEASES, LabHost, host, identity, members
 
-SCHEMA = 2  # of fleet.json
+SCHEMA = 3  # of fleet.json
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class HostStatus:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Four st2 hosts, a database host and a package server as one compose project.
+    """Four st2 hosts, a database host, a host without systemd and a package server as one compose project.
 
     Fleets run side by side when project, port base (a multiple of ten) and state folder differ.
     """
@@ -56,10 +56,10 @@ class Fleet:
             self._note(images)
 
     def reset(self, *deployments: str, release: str = "", say: Say = to_stderr) -> None:
-        """Put single deployments (apt1, yum1, pair; all without a name) back to their prepared images, while the
-        others go on. With a release they change to that one."""
-        names = deployments or tuple(deployment.name for deployment in DEPLOYMENTS)
-        hosts = [found for name in names for found in members(name)]
+        """Put single deployments (apt1, yum1, pair; sysv1, which is in none; all without a name) back to their prepared
+        images, while the others go on. With a release they change to that one."""
+        hosts = [found for name in deployments for found in members(name)] or list(HOSTS)
+        names = deployments or ("all hosts",)
         images = self._images()
         if release:
             fresh = prepare(release, say)
@@ -169,14 +169,13 @@ class Fleet:
 
     def _entry(self, found: LabHost, image: str) -> dict[str, str | int | None]:
         release = image_label(image, RELEASE_LABEL)
-        database = found.family == "database"
         return {
             "address": ADDRESS,
             "port": None if found.offset is None else self.port_base + found.offset,
             "user": "deploy",
             "deployment": found.deployment,
             "family": found.family,
-            "identity": "" if database else identity(found.family, release),
+            "identity": identity(found.family, release) if found.has_st2 else "",
             "release": release,
             "image": image,
         }

@@ -7,7 +7,7 @@ from lab.containers import Containers, each
 from lab.digest import digest_of, locked, tree_digest
 from lab.docker import LAB, docker, image_exists
 from lab.keys import make_keys
-from lab.topology import DEPLOYMENTS, HOSTS, SUDO_PASSWORD, LabDeployment, LabHost, identity
+from lab.topology import DEPLOYMENTS, HOSTS, PREPARED, SUDO_PASSWORD, LabDeployment, LabHost, identity
 
 PROJECT = "stormlift-lab-prepare"
 PORT_BASE = 22000
@@ -31,14 +31,15 @@ def prepare(release: str, say: Say = to_stderr) -> dict[str, str]:
         if not all(image_exists(image) for image in wanted.values()):
             started = time.monotonic()
             _prepare(images, release, wanted)
-            say(f"lab: {release}: prepared on {len(HOSTS)} hosts ({time.monotonic() - started:.1f} s)")
+            say(f"lab: {release}: prepared on {len(PREPARED)} hosts ({time.monotonic() - started:.1f} s)")
     return {**wanted, "repo": images.repo}
 
 
 def _prepared(images: Images, release: str) -> dict[str, str]:
     """The image of each host at a release; the names change with everything that goes into them."""
     tag = f"{release}-{digest_of(images.apt, images.yum, images.repo, tree_digest(*RECIPE))}"
-    return {host.name: f"stormlift-lab/{host.name}:{tag}" for host in HOSTS}
+    bare = {host.name: images.of_family(host.family) for host in HOSTS if host not in PREPARED}
+    return bare | {host.name: f"stormlift-lab/{host.name}:{tag}" for host in PREPARED}
 
 
 def _prepare(images: Images, release: str, wanted: dict[str, str]) -> None:
@@ -47,18 +48,18 @@ def _prepare(images: Images, release: str, wanted: dict[str, str]) -> None:
     make_keys(containers.state_dir, PORT_BASE)
     containers.remove_all()
     try:
-        containers.start()
+        containers.start(["repo", *(host.name for host in PREPARED)])
         _hosts(containers, release)
         _keep(containers, release, wanted)
     finally:
         containers.remove_all()
-    for image in wanted.values():
-        forget_older(image)
+    for host in PREPARED:
+        forget_older(wanted[host.name])
 
 
 def _hosts(containers: Containers, release: str) -> None:
-    st2_hosts = [host for host in HOSTS if host.family != "database"]
-    each(HOSTS, lambda host: _system(containers, host, release))
+    st2_hosts = [host for host in HOSTS if host.has_st2]
+    each(PREPARED, lambda host: _system(containers, host, release))
     database_hosts = [host for host in HOSTS if any(d.database_host == host.name for d in DEPLOYMENTS)]
     each(database_hosts, lambda host: _databases(containers, host))
     each(st2_hosts, lambda host: _packages(containers, host, release))
@@ -67,7 +68,7 @@ def _hosts(containers: Containers, release: str) -> None:
     # Also on the hosts that are no primary: it puts the deployment's crypto key there.
     each(st2_hosts, lambda host: containers.execute(host.name, "/opt/stackstorm/st2/bin/lab-store", "init"))
     each(st2_hosts, lambda host: _script(containers, host, "services.sh", *packages(host, release)))
-    containers.wait_ready(HOSTS)
+    containers.wait_ready(PREPARED)
 
 
 def _system(containers: Containers, host: LabHost, release: str) -> None:
@@ -120,5 +121,5 @@ def _keep(containers: Containers, release: str, wanted: dict[str, str]) -> None:
         docker("commit", *changes, target, image)
 
     # The databases last: services that stop still want to write to them.
-    each([host for host in HOSTS if host.family != "database"], keep)
+    each([host for host in HOSTS if host.has_st2], keep)
     each([host for host in HOSTS if host.family == "database"], keep)

@@ -1,15 +1,19 @@
 #!/bin/sh
 # sh -s SECONDS < ready.sh, in a host: waits until it has booted, each unit in /opt/lab/units is active and each port in
 # /opt/lab/ports answers HTTP; says what is missing if not. An API that is stopped before its worker is up takes 30 s and
-# more to stop, so a host that merely listens is not ready.
+# more to stop, so a host that merely listens is not ready. A host of System V init has nothing but sshd.
 set -u
 deadline=$(($(date +%s) + $1))
-units=$(cat /opt/lab/units)
+units=$(cat /opt/lab/units 2>/dev/null)
 ports=$(cat /opt/lab/ports 2>/dev/null)
 
 # The first thing that is missing. Each question waits for its answer rather than to be asked again and again: five
 # hosts that poll while they boot would take a good part of two cores.
 missing() {
+  if [ -e /etc/inittab ]; then
+    service ssh status >/dev/null || echo "sshd does not run"
+    return
+  fi
   state=$(timeout "$1" systemctl is-system-running --wait 2>/dev/null)
   [ "$state" = running ] || { echo "system: ${state:-no answer}"; return; }
   # Its exit code is 0 as soon as one of them is active.

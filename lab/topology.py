@@ -11,13 +11,19 @@ SUDO_PASSWORD = "lab-sudo-pw"
 
 @dataclass(frozen=True)
 class LabHost:
-    """One container. `family` is apt, yum or database; `offset` is its SSH port's distance from the fleet's base."""
+    """One container. `family` is apt, yum, database or sysv (no systemd, no st2, no deployment); `offset` is its SSH
+    port's distance from the fleet's base."""
 
     name: str
     family: str
     deployment: str
     offset: int | None = None
     asks_sudo_password: bool = False
+
+    @property
+    def has_st2(self) -> bool:
+        """Whether st2 is installed on it."""
+        return self.family in ("apt", "yum")
 
     @property
     def image_variable(self) -> str:
@@ -47,7 +53,9 @@ HOSTS = (
     LabHost("yum1", "yum", "yum1", offset=2),
     LabHost("apt2", "apt", "pair", offset=3),
     LabHost("yum2", "yum", "pair", offset=4, asks_sudo_password=True),
+    LabHost("sysv1", "sysv", "", offset=5),
 )
+PREPARED = tuple(host for host in HOSTS if host.family != "sysv")  # the others are the same at every release
 DEPLOYMENTS = (
     LabDeployment("apt1", ("apt1",), "apt1", "localhost", "apt1", "kv-apt1-Tz4", "mist-apt1-9Qx"),
     LabDeployment("yum1", ("yum1",), "yum1", "localhost", "yum1", "kv-yum1-Bd8", "mist-yum1-4Lw"),
@@ -72,8 +80,9 @@ def deployment(name: str) -> LabDeployment:
 
 
 def members(name: str) -> tuple[LabHost, ...]:
-    """All containers of a deployment, the one with its databases first."""
-    return tuple(h for h in HOSTS if h.deployment == deployment(name).name)
+    """All containers of a deployment, the one with its databases first; or the host that is in none."""
+    lone = tuple(h for h in HOSTS if not h.deployment and h.name == name)
+    return lone or tuple(h for h in HOSTS if h.deployment == deployment(name).name)
 
 
 def identity(family: str, release: str) -> str:

@@ -9,7 +9,15 @@ from typing import TypeVar
 from fabric import Connection
 from paramiko import Channel
 from paramiko.ssh_exception import ChannelException, SSHException
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_fixed,
+)
 
 from remote import connect, program, shell
 from remote.stream import Stream, readable
@@ -66,6 +74,9 @@ class RemoteHost:
         self._reconnect_s = reconnect_s
         self._connection: Connection | None = None
         self._opening = threading.Lock()
+        self._impatient = threading.Event()  # no lost link is waited for any more
+        self._halted = ""
+        self._following = ""
 
     @property
     def name(self) -> str:
@@ -136,13 +147,22 @@ class RemoteHost:
 
     def _segment(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """One submission, followed to its end over as many connections as it takes."""
-        segment, request = f"s{secrets.token_hex(6)}", program.request(self.token, jobs)
-        stream = Stream(self._mask)
-        fruitless = 0
+        # Said before it is asked whether to halt, as `halt` does it the other way round: one of them notices the other.
+        self._following = f"s{secrets.token_hex(6)}"
+        try:
+            if self._halted == run:
+                yield Told("halted", jobs[0].key)
+            else:
+                yield from self._followed(run, self._following, jobs)
+        finally:
+            self._following = ""
+
+    def _followed(self, run: str, segment: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
+        request, stream, fruitless = program.request(self.token, jobs), Stream(self._mask), 0
         while not stream.over:
             at = stream.offset
             try:
-                self._connect_again(jobs)
+                self._connect_again(run, jobs)
                 channel = self._start(program.submission(run, segment, 0 if stream.foreign else stream.offset, request))
                 yield from self._follow(channel, stream)
             except shell.Broken:
@@ -151,6 +171,17 @@ class RemoteHost:
             fruitless = fruitless + 1 if stream.offset == at else 0
             if fruitless >= FRUITLESS and not stream.over:
                 raise self._not_taken(stream)
+
+    def halt(self, run: str) -> None:
+        """Let RUN begin no further step here, over a channel of its own. Raises Unreachable when the link is down."""
+        self._halted = run
+        self._impatient.set()
+        link, segment = self._connection, self._following
+        if not segment:
+            return
+        if link is None or not link.is_connected:
+            raise Unreachable(f"{self.name}: the link is down", "what runs there goes on by itself")
+        self._ask("halt", run, segment)
 
     def _follow(self, channel: Channel, stream: Stream) -> Iterator[Told]:
         stream.connected()
@@ -171,10 +202,13 @@ class RemoteHost:
             log=said,
         )
 
-    def _connect_again(self, jobs: tuple[Job, ...]) -> None:
+    def _connect_again(self, run: str, jobs: tuple[Job, ...]) -> None:
         try:
             self._retrying(self.open)
+            if self._halted == run:  # said while the link was down
+                self._retrying(lambda: self._ask("halt", run, self._following))
         except Unreachable as error:
+            self._reconnect_s = 0  # waited for once, not again for its journal and for its lock
             raise LinkLost(
                 f"{self.name}: the link was lost during {jobs[0].todo.step.title!r} and did not come back: {error.message}",
                 "what runs on the host goes on by itself; the same command again picks it up",
@@ -261,7 +295,7 @@ class RemoteHost:
         """ACTION, again and again while the host cannot be reached; for the middle of a run."""
         attempts = Retrying(
             retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_delay(self._reconnect_s),
+            stop=stop_after_delay(self._reconnect_s) | stop_when_event_set(self._impatient) & stop_after_attempt(2),
             wait=wait_fixed(RECONNECT_EVERY_S),
             reraise=True,
         )

@@ -68,6 +68,7 @@ def _job(number: int, job: Job) -> list[str]:
         "1" if job.todo.prove_first else "0",
         every,
         tries,
+        str(step.timeout),
         " ".join(parts),
         job.head,
     ]

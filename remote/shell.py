@@ -55,6 +55,8 @@ def _answer(channel: Channel, host: Host, password: Secret) -> None:
         if _ASKS in said and answered:
             channel.close()
             raise wrong_password(host)
+        if not block and channel.recv_exit_status() == -1:
+            raise Broken("the connection ended before sudo did")
         if not block:
             raise refused_root(host, said) or Unreachable(
                 f"{host.name}: sudo ended: {said.strip()}", "try sudo there by hand"

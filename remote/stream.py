@@ -36,7 +36,7 @@ class Stream:
         if not self._begun:
             self._before(line)
             return None
-        if line != "@gone":  # said by the follower, not by the runner: it is no part of the events
+        if line not in ("@alone", "@gone"):  # said by the follower, not by the runner: no part of the events
             self.offset += len(line.encode("utf-8", "surrogateescape")) + 1
         if not line.startswith("@"):
             self._log.append(self.mask(readable(line.removeprefix("| "))))
@@ -56,8 +56,13 @@ class Stream:
         if kind in ("end", "gone"):
             self.over = True
             return Told("interrupted") if self.foreign or kind == "gone" else None
+        if kind == "alone":
+            return Told("alone")
         if kind == "started" and len(words) == 2:
             return Told("started", words[0], float(words[1]))
+        if kind == "halted" and len(words) == 2:
+            # Another controller's halt is none of this run's.
+            return None if self.foreign else Told("halted", words[0], float(words[1]))
         if kind == "finished" and len(words) == 4:
             said = "\n".join(self._log[-_LOG_LINES:])
             self._log.clear()

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 class Event:
     """Something that happened.
 
-    kind  run-opened, run-resumed, phase-started, step-started, step-finished, step-interrupted, waiting, hook-started,
-          hook-finished, link-lost, deployment-finished
+    kind  run-opened, run-resumed, phase-started, step-started, step-finished, step-interrupted, step-halted (begins no more),
+          step-alone (its runner was ended), waiting, hook-started, hook-finished, link-lost, halt-unheard, deployment-finished
     at    seconds since 1970, by the controller's clock
     """
 

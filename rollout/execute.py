@@ -3,15 +3,17 @@
 Pure of machines: hosts are given as Links, time as a function, and whatever happens is told to a sink of events.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Protocol
 
 from rollout import journal
 from rollout.codec import canonical, digest
-from rollout.errors import Interrupted, Locked, StepFailed, StormliftError, Undecided
+from rollout.errors import Interrupted, LinkLost, Locked, StepFailed, StormliftError, Undecided, Unreachable
 from rollout.events import Event, Sink
 from rollout.journal import Record, Todo
 from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Scope, Step
@@ -23,6 +25,9 @@ RELIED_ON_BY = {
     Phase.START: _PHASES[_PHASES.index(Phase.START) + 1 :],
 }
 STOPPING = (Phase.BEFORE_STOP, Phase.STOP)
+STOPPED = "stopped as asked; every step that was begun has ended"
+GOES_ON = "the same command goes on from here"
+PICKS_UP = "the same command picks them up and goes on from there"
 INTERRUPTIONS = 5  # a step that is cut off this often in one run is not going to get through
 
 
@@ -41,7 +46,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Told:
-    """What a host tells while it works: started, finished (with code), again, question or interrupted."""
+    """What a host tells while it works: started, finished (with code), halted (before the step `key`), alone (what did the
+    steps was ended, a command of it goes on) or interrupted."""
 
     kind: str
     key: str = ""
@@ -55,7 +61,11 @@ class Link(Protocol):
     """One host of a run, as remote/ gives it."""
 
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
-        """Start or attach to JOBS, in order, and tell what happens; ends after the last or the first failure."""
+        """Start or attach to JOBS, in order, and tell what happens; ends after the last, the first failure, or a halt."""
+
+    def halt(self, run: str) -> None:
+        """Let RUN begin no further step on the host; the one that runs there ends by itself. For any thread, while
+        `change` waits in another, and for no longer than this link lives. Raises Unreachable when the link is down."""
 
     def records(self) -> tuple[Record, ...]:
         """The host's journal, read now."""
@@ -99,8 +109,23 @@ class Run:
         """Seconds that st2 was down on the host where it was down longest, over all controllers that worked on this run."""
         return max((journal.downtime(records, self.id) for records in self.journals.values()), default=0)
 
+    def halt(self) -> None:
+        """Ask every host to begin no further step; waits for none of them, so that a signal handler may call it.
+
+        Whoever calls it has made `stopping` true before."""
+        for name, link in self.links.items():
+            threading.Thread(target=self._halt, args=(name, link), daemon=True).start()
+
+    def _halt(self, name: str, link: Link) -> None:
+        try:
+            link.halt(self.id)
+        except StormliftError as error:
+            self._tell("halt-unheard", host=name, title=error.message.removeprefix(f"{name}: "))
+
     def execute(self) -> None:
-        """Run every phase; raises StepFailed at the first step that failed, with the log's last lines."""
+        """Run every phase; raises StepFailed at the first step that failed, with the log's last lines, and Interrupted
+        when it was to stop."""
+        self._stop_if_asked("stopped as asked, before its first step")
         self._read_journals()
         self._copy()
         self._open()
@@ -223,19 +248,34 @@ class Run:
         """Run STEPS on their hosts, all at once; False when one was interrupted and the phase is to be taken again."""
         if self.lost():
             raise taken_over(self.plan.name)
-        if self.stopping():
-            raise Interrupted("stopped as asked; the step that ran was finished", "the same command goes on from here")
+        self._stop_if_asked()
         work = {host: jobs for host in hosts_of(steps) if (jobs := self._jobs(phase, steps, host))}
         if not work:
             return True
         with ThreadPoolExecutor(len(work)) as pool:
             ends = list(pool.map(lambda item: self._work(phase, *item), work.items()))
-        self._read_journals()
-        self._copy()
-        for end in ends:
-            if isinstance(end, StormliftError):
-                raise end
+        errors = [end for end in ends if isinstance(end, StormliftError)]
+        with suppress(*((Unreachable,) if errors else ())):  # a host that is away must not hide what went wrong
+            self._read_journals()
+            self._copy()
+        if errors:
+            raise self._worst(errors)
         return all(ends)
+
+    def _stop_if_asked(self, said: str = STOPPED) -> None:
+        if self.stopping():
+            raise Interrupted(said, GOES_ON)
+
+    def _worst(self, errors: list[StormliftError]) -> StormliftError:
+        """The one of ERRORS that the operator must hear of first: what failed, then what is lost, then the stop."""
+        lost = [error for error in errors if isinstance(error, LinkLost)]
+        failed = [error for error in errors if error not in lost and not isinstance(error, Interrupted)]
+        if lost and not failed and self.stopping():
+            away = ", ".join(error.host for error in lost)
+            return Interrupted(
+                f"stopped as asked; no link to {away}: the steps sent there go on by themselves", PICKS_UP
+            )
+        return next(iter(failed or lost or errors))
 
     def _jobs(self, phase: PhasePlan, steps: tuple[Step, ...], host: str) -> tuple[Job, ...]:
         mine = [step for step in steps if host in step.hosts]
@@ -304,8 +344,10 @@ class Run:
                     title=titles.get(told.key, ""),
                     data={"code": told.code, "proved": told.proved, "host_time": told.at},
                 )
-                if told.kind == "interrupted":
+                if told.kind == "interrupted" or (told.kind == "halted" and not self.stopping()):
                     return False
+                if told.kind == "halted":
+                    return Interrupted(STOPPED, GOES_ON)
                 if told.kind == "finished" and told.code != 0:
                     return self._failure(host, told, titles[told.key], jobs)
                 if told.kind == "finished":

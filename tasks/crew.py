@@ -140,6 +140,7 @@ class Crew:
             sitting.by,
             f"stormlift {VERSION}",
             answers=self._answers,
+            stopping=self.stopping,
         )
         if self._command == "upgrade":
             run.before_stop = lambda hosts: self._before_stop(work, number, hosts)
@@ -154,9 +155,8 @@ class Crew:
             lambda text: self.waiting("lock", text, (name,)),
         )
         try:
-            with lock:
+            with lock, sitting.halting(run.halt):
                 run.fence = lock.fence
-                run.stopping = self.stopping
                 run.lost = lock.lost.is_set
                 kind = "run-resumed" if work.resumed else "run-opened"
                 sitting.tell(Event(kind, time.time(), name, data={"run": work.run}))

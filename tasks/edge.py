@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = {"inventory": "inventory", "runs": "runs"}
+STOPPING = (
+    "\nstormlift: stopping: the step that runs on each host is finished, no other begins; Ctrl-C again leaves at once\n"
+)
+LEFT_AT_ONCE = (
+    "\nstormlift: left at once; steps that run on hosts go on by themselves, the same command picks them up\n"
+)
 HOSTS_HELP = "who: environment file, group, deployment or host; commas, ! to leave out, globs"
 
 
@@ -73,6 +79,7 @@ class Desk:
         self.by = f"{getpass.getuser()}@{socket.gethostname()}"
         self.stopping = False
         self.sinks: list[Sink] = []
+        self._halts: list[Callable[[], None]] = []
         self._passwords: dict[str, Secret] = {}
         self._fleet: Fleet | None = None
         self._inventory: Inventory | None = None
@@ -175,25 +182,32 @@ class Desk:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Ctrl-C once: finish the running step, then stop. Twice: leave at once; what runs on hosts goes on by itself."""
+        """Ctrl-C once: what runs is finished, no step begins. Twice: leave at once; what runs on hosts goes on by itself."""
 
         def pressed(number: int, frame: object) -> None:
             if self.stopping:
-                sys.stderr.write(
-                    "\nstormlift: left at once; steps that run on hosts go on by themselves, the same command picks them up\n"
-                )
-                sys.stderr.flush()
+                # Not through sys.stderr, which whoever was interrupted may be in the middle of.
+                os.write(2, LEFT_AT_ONCE.encode())
                 os._exit(Interrupted.exit_code)
             self.stopping = True
-            self.say(
-                "\nstopping when the steps that hosts are at are through; Ctrl-C again leaves at once (they go on alone)"
-            )
+            os.write(2, STOPPING.encode())
+            for halt in self._halts[:]:
+                halt()
 
         before = signal.signal(signal.SIGINT, pressed)
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def halting(self, halt: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, Ctrl-C calls HALT, which must return at once."""
+        self._halts.append(halt)
+        try:
+            yield
+        finally:
+            self._halts.remove(halt)
 
     def close(self) -> None:
         """End every connection."""

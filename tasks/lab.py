@@ -38,7 +38,7 @@ def _show() -> None:
     from tasks.screen import table
 
     rows = [
-        (each.host, each.deployment, each.state, each.release or "-", str(each.port or "-"))
+        (each.host, each.deployment or "-", each.state, each.release or "-", str(each.port or "-"))
         for each in Fleet().status()
     ]
     print(table(("host", "deployment", "container", "prepared at", "ssh port"), rows))

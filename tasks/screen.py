@@ -49,6 +49,9 @@ class Lines:
             "phase-started": f"{event.deployment}: {event.title}",
             "step-finished": f"{event.host}: {event.title}: {_ended(event)}{took}",
             "step-interrupted": f"{event.host}: cut off; looking what is left to do",
+            "step-halted": f"{event.host}: stopped before: {event.title}",
+            "step-alone": f"{event.host}: what ran the steps was ended; waiting for the command that it left running",
+            "halt-unheard": f"{event.host}: cannot be told to stop ({event.title}): its steps go on by themselves",
             "link-lost": f"{event.host}: link lost; what runs there goes on, connecting again",
             "waiting": event.title,
         }

@@ -23,11 +23,17 @@ now() {
 
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 
-# Ends a command that runs out of its seconds; the code is then 124.
+# Ends a command that runs out of its seconds; the code is then 124. An old timeout knows no -k.
 limit() {
   _seconds=$1
   shift
-  if have timeout; then timeout -k 30 "$_seconds" "$@"; else "$@"; fi
+  if timeout -k 1 9 true 2>/dev/null; then
+    timeout -k 30 "$_seconds" "$@"
+  elif have timeout; then
+    timeout "$_seconds" "$@"
+  else
+    "$@"
+  fi
 }
 
 state_dir() {

@@ -5,7 +5,7 @@ if [ "${1:-}" = at-once ]; then
 fi
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
-  stopped | quiet | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit)
+  stopped | quiet | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit | halt | running)
     "$@"
     ;;
   mistral-quiet) mistral_quiet ;;

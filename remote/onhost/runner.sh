@@ -1,25 +1,51 @@
 # The runner: takes the steps of a phase in one request, runs them in order in a unit or session of its own,
 # journals each one itself, and leaves events that any later connection can follow.
 
-boot_id() { cat /proc/sys/kernel/random/boot_id; }
-
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
-
-# A pid alone may belong to somebody else by now; with boot and start time it cannot.
-alive() {
-  [ -s "$1/pid" ] || return 1
-  read -r _pid _start _boot <"$1/pid"
-  [ "$_boot" = "$(boot_id)" ] && [ -n "$_start" ] && [ "$(started_at "$_pid")" = "$_start" ]
+# marked DIR FILE...: FILEs are environments of processes, and one of them is of the segment DIR. Everything that a segment
+# runs has its mark; a pid alone may be somebody else's by now, and in a container even the boot id outlives a restart.
+marked() {
+  _mark=$1
+  shift
+  cat "$@" 2>/dev/null | tr '\000' '\n' | grep -qxF -e "STORMLIFT_SEGMENT=$_mark"
 }
 
+# The runner itself lives.
+runs() { [ -s "$1/pid" ] && marked "$1" "/proc/$(cat "$1/pid")/environ"; }
+
+# The runner lives, or a command that outlived it does. A daemon that a step left behind has the mark as well, but is no
+# longer taken for the command when that must have ended.
+alive() {
+  runs "$1" && return
+  _until=$(cat "$1/until" 2>/dev/null)
+  [ "${_until:-0}" -gt "$(date +%s)" ] && marked "$1" /proc/[0-9]*/environ
+}
+
+# until_in DIR SECONDS: what begins now must have ended then.
+until_in() { printf '%s\n' "$(($(date +%s) + $2))" >"$1/until"; }
+
 running() {
-  for _pidfile in "$STATE"/*/segments/*/pid; do
-    [ -e "$_pidfile" ] || continue
-    _dir=${_pidfile%/pid}
-    [ -e "$_dir/done" ] && continue
-    alive "$_dir" && printf '%s\n' "$_dir"
+  for _each in "$STATE"/*/segments/*/until; do
+    _each=${_each%/until}
+    [ -d "$_each" ] && [ ! -e "$_each/done" ] && alive "$_each" && printf '%s\n' "$_each"
   done
   return 0
+}
+
+# halt RUN SEGMENT: what runs here for RUN begins no further step, nor does SEGMENT, which may still be on its way. Said of
+# segments by name, so that it holds up nothing that is submitted later.
+halt() {
+  state_dir
+  mkdir -p -m 700 "$STATE/$1" "$STATE/$1/segments"
+  for _each in "$STATE/$1/segments/$2" $(running | grep -F -e "$STATE/$1/segments/"); do
+    (umask 077 && : >"$_each.halt") || fail "the halt cannot be kept: is the disk full?"
+  done
+}
+
+shutting_down() {
+  case "$(systemctl is-system-running 2>/dev/null) $(runlevel 2>/dev/null)" in
+    stopping* | *' 0' | *' 6') ;;
+    *) return 1 ;;
+  esac
 }
 
 # submit RUN SEGMENT OFFSET PROGRAM REQUEST: start the segment, or attach to it, or to the one that runs here already.
@@ -27,6 +53,7 @@ submit() {
   state_dir
   _dir=$STATE/$1/segments/$2
   if [ ! -d "$_dir" ]; then
+    while shutting_down; do sleep 1; done # until it is, and this link with it
     _busy=$(running | head -n 1)
     if [ -n "$_busy" ]; then
       printf '@follow busy\n'
@@ -37,40 +64,48 @@ submit() {
     mkdir -m 700 "$_dir"
     _program=$STATE/bin/$(printf '%s' "$4" | cksum | tr ' ' -)
     # A power cut may have left an empty file under the right name.
-    [ "$(cksum <"$_program" 2>/dev/null | tr ' ' -)" = "${_program##*/}" ] \
+    [ "$(cksum 2>/dev/null <"$_program" | tr ' ' -)" = "${_program##*/}" ] \
       || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; } \
       || fail "the steps cannot be kept: No space left on device?"
     (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events" && reserve "$_dir") \
       || fail "the steps cannot be kept: No space left on device?"
+    until_in "$_dir" 60
     sync
-    detach "$1" "$2" sh "$_program" run-segment "$_dir" "$_program"
+    detach "$1" "$2" env "STORMLIFT_SEGMENT=$_dir" sh "$_program" run-segment "$_dir" "$_program"
   fi
   printf '@follow own\n'
   follow "$_dir" "$3"
 }
 
-# A unit of its own outlives the login whatever logind is told; a session of its own does where there is no systemd.
+# A unit of its own outlives the login whatever logind is told; a session of its own does where there is no systemd. A
+# signal for the unit reaches the runner alone, so that a package manager is not ended in the middle of its work.
 detach() {
   _unit=stormlift-$1-$2
   shift 2
   if [ -d /run/systemd/system ] && [ -z "$STORMLIFT_STATE" ] && have systemd-run; then
-    systemd-run --quiet --unit="$_unit" "$@" </dev/null >/dev/null 2>&1 && return
+    for _how in --property=KillMode=process --quiet; do # an old systemd-run may not know the property
+      systemd-run --quiet "$_how" --unit="$_unit" "$@" </dev/null >/dev/null 2>&1 && return
+    done
   fi
   setsid "$@" </dev/null >/dev/null 2>&1 &
 }
 
-# follow DIR OFFSET: the events from OFFSET (bytes) on, until the segment ends; @gone when it died without an end.
+# follow DIR OFFSET: the events from OFFSET (bytes) on, until the segment ends; @alone when its runner died and a command
+# of it goes on, @gone when nothing of it lives and it has not said how it ended.
 follow() {
   _tries=0
   while [ ! -s "$1/pid" ] && [ "$_tries" -lt 100 ]; do
     _tries=$((_tries + 1))
     nap
   done
-  if alive "$1" && tail --help 2>&1 | grep -q -e --pid; then
-    tail -c +$(($2 + 1)) -f -s 0.2 --pid="$(cut -d' ' -f1 "$1/pid")" "$1/events"
+  if runs "$1" && tail --help 2>&1 | grep -q -e --pid; then
+    tail -c +$(($2 + 1)) -f -s 0.2 --pid="$(cat "$1/pid")" "$1/events"
   else
     poll "$1" "$2"
   fi
+  [ ! -e "$1/done" ] || return 0
+  if alive "$1"; then printf '@alone\n'; fi
+  while alive "$1" && ! runs "$1"; do sleep 1; done
   [ -e "$1/done" ] || printf '@gone\n'
 }
 
@@ -78,7 +113,7 @@ poll() {
   _at=$2
   while :; do
     _over=
-    { [ -e "$1/done" ] || ! alive "$1"; } && _over=1
+    { [ -e "$1/done" ] || ! runs "$1"; } && _over=1
     _size=$(wc -c <"$1/events")
     if [ "$_size" -gt "$_at" ]; then
       tail -c +$((_at + 1)) "$1/events" | head -c $((_size - _at))
@@ -110,8 +145,10 @@ run_segment() {
   RUN_DIR=${SEGMENT%/segments/*}
   cd / || exit 1
   umask 077
-  printf '%s %s %s\n' "$$" "$(started_at $$)" "$(boot_id)" >"$SEGMENT/pid.new"
+  printf '%s\n' "$$" >"$SEGMENT/pid.new"
   mv "$SEGMENT/pid.new" "$SEGMENT/pid"
+  ENDING=
+  trap 'ENDING=1' TERM # the host shuts down, or somebody stops the unit: what runs may end first
   # shellcheck disable=SC1091
   . "$SEGMENT/request"
   finish
@@ -124,9 +161,15 @@ finish() {
   exit 0
 }
 
-# step N KEY ATTEMPT PROVE_FIRST EVERY TRIES PARTS HEAD: PARTS names which of settle, prove and repair the request defines.
+# step N KEY ATTEMPT PROVE_FIRST EVERY TRIES SECONDS PARTS HEAD: PARTS names which of settle, prove and repair the request
+# defines; the command and its repair may take SECONDS each.
 step() {
-  _n=$1 _key=$2 _attempt=$3 _first=$4 _every=$5 _tries=$6 _parts=$7 _head=$8
+  _n=$1 _key=$2 _attempt=$3 _first=$4 _every=$5 _tries=$6 _seconds=$7 _parts=$8 _head=$9
+  if [ -n "$ENDING" ] || [ -e "$SEGMENT.halt" ]; then
+    rm -f "$SEGMENT.halt"
+    say "@halted $_key $(now)"
+    finish
+  fi
   _log=$RUN_DIR/$_key.$_attempt
   mkdir -p -m 700 "$_log"
   _log=$_log/log
@@ -144,12 +187,16 @@ step() {
     finish
   }
   say "@started $_key $(now)"
+  until_in "$SEGMENT" $((_seconds + 60))
   if [ "$_attempt" -gt 1 ] && part repair; then (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null; fi
+  until_in "$SEGMENT" $((_seconds + 60))
   (umask 022 && "do_$_n") >>"$_log" 2>&1 </dev/null
   _code=$?
   case $_code in 73 | 75 | 76 | 77) _code=1 ;; esac # words of the runner's own, further down
   if [ "$_code" = 0 ] && part settle; then settled || _code=75; fi
   if [ "$_code" = 0 ] && part prove; then "prove_$_n" >>"$_log" 2>&1 </dev/null || _code=76; fi
+  # Did it fail, or was it ended as we were to be? Nobody knows, so it counts as interrupted.
+  [ "$_code" = 0 ] || [ -z "$ENDING" ] || exit 143
   ended "$_code"
 }
 
@@ -159,7 +206,7 @@ settled() {
   _try=0
   while ! "settle_$_n" >"$_log.settle" 2>&1 </dev/null; do
     _try=$((_try + 1))
-    if [ "$_try" -ge "$_tries" ]; then
+    if [ "$_try" -ge "$_tries" ] || [ -n "$ENDING" ]; then
       cat "$_log.settle" >>"$_log"
       return 1
     fi

@@ -9,12 +9,15 @@ import pytest
 
 from lab.docker import LAB, LabError, docker
 from lab.fleet import Fleet
-from lab.topology import HOSTS, SUDO_PASSWORD, LabHost
+from lab.topology import HOSTS, PREPARED, SUDO_PASSWORD, LabHost
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("as_prepared")]
 
-ST2_HOSTS = [host for host in HOSTS if host.family != "database"]
+ST2_HOSTS = [host for host in HOSTS if host.has_st2]
+SSH_HOSTS = [host for host in HOSTS if host.offset is not None]
 every_host = pytest.mark.parametrize("host", [host.name for host in HOSTS])
+every_systemd_host = pytest.mark.parametrize("host", [host.name for host in PREPARED])
+every_ssh_host = pytest.mark.parametrize("host", SSH_HOSTS, ids=[host.name for host in SSH_HOSTS])
 every_st2_host = pytest.mark.parametrize("host", ST2_HOSTS, ids=[host.name for host in ST2_HOSTS])
 every_apt_host = pytest.mark.parametrize("host", [host.name for host in HOSTS if host.family == "apt"])
 every_yum_host = pytest.mark.parametrize("host", [host.name for host in HOSTS if host.family == "yum"])
@@ -38,11 +41,19 @@ def inspect(fleet: Fleet, host: str) -> dict[str, dict[str, Any]]:
     return settings
 
 
-@every_host
+@every_systemd_host
 def test_systemd_is_pid_1_and_nothing_failed(fleet: Fleet, host: str) -> None:
     assert said(fleet, host, "cat", "/proc/1/comm") == "systemd"
     assert said(fleet, host, "systemctl", "is-system-running") == "running"
     assert said(fleet, host, "systemctl", "--failed", "--no-legend") == ""
+
+
+def test_the_host_without_systemd_has_system_v_init_and_nothing_of_st2(fleet: Fleet) -> None:
+    assert said(fleet, "sysv1", "readlink", "/proc/1/exe") == "/usr/sbin/init"
+    foreign = "command -v systemctl systemd-run; ls -d /run/systemd /opt/stackstorm 2>/dev/null; :"
+    assert said(fleet, "sysv1", "sh", "-c", foreign) == ""
+    for shell in ("dash", "bash", "busybox"):
+        assert said(fleet, "sysv1", "sh", "-c", f"command -v {shell}")
 
 
 @every_host
@@ -50,10 +61,10 @@ def test_no_host_is_privileged(fleet: Fleet, host: str) -> None:
     config = inspect(fleet, host)["HostConfig"]
     assert config["Privileged"] is False
     capabilities = {str(name).removeprefix("CAP_") for name in config["CapAdd"]}
-    assert capabilities == {"NET_ADMIN", "SYS_ADMIN"}
+    assert capabilities == ({"NET_ADMIN"} if host == "sysv1" else {"NET_ADMIN", "SYS_ADMIN"})
 
 
-@every_host
+@every_systemd_host
 def test_systemd_ends_a_unit_with_all_its_processes(fleet: Fleet, host: str) -> None:
     """Holds only if systemd can write to a cgroup tree of its own."""
     stray = "systemd-run --quiet --unit=stray sh -c 'setsid sleep 987654 & exec sleep 987654'"
@@ -64,7 +75,7 @@ def test_systemd_ends_a_unit_with_all_its_processes(fleet: Fleet, host: str) -> 
     assert fleet.execute(host, "pgrep", "-fx", "sleep 987654", check=False).stdout == ""
 
 
-@every_st2_host
+@every_ssh_host
 def test_sshd_shows_the_key_of_known_hosts(fleet: Fleet, host: LabHost) -> None:
     assert ssh(fleet, host.name, "hostname").stdout.strip() == host.name
 
@@ -97,7 +108,7 @@ Host yum2
     assert behind.stdout.strip() == "yum2"
 
 
-@every_st2_host
+@every_ssh_host
 def test_ssh_is_published_on_the_loopback_address_alone(fleet: Fleet, host: LabHost) -> None:
     port = str(fleet.port_base + (host.offset or 0))
     assert inspect(fleet, host.name)["NetworkSettings"]["Ports"] == {
@@ -105,7 +116,7 @@ def test_ssh_is_published_on_the_loopback_address_alone(fleet: Fleet, host: LabH
     }
 
 
-@every_st2_host
+@every_ssh_host
 def test_sudo_asks_whom_it_should(fleet: Fleet, host: LabHost) -> None:
     free = ssh(fleet, host.name, "sudo -n id -u")
     if host.asks_sudo_password:

@@ -64,7 +64,7 @@ def test_up_puts_a_wrecked_fleet_back(fleet: Fleet) -> None:
     fleet.up()  # says its seconds; docs/lab.md has what was measured
 
     assert not any(exists(fleet, host.name, "/var/lib/mine") for host in HOSTS)
-    assert {(status.state, status.release) for status in fleet.status()} == {("running", "2.0.1")}
+    assert {(status.state, status.release) for status in fleet.status()} == {("running", "2.0.1"), ("running", "")}
     assert host_keys(fleet) == keys
 
 
@@ -73,7 +73,7 @@ def test_a_deployment_changes_to_another_release_while_the_others_stay(fleet: Fl
         fleet.reset("apt1", release="1.4.0")
         assert said(fleet, "apt1", "sh", "-c", '. /etc/os-release; echo "$ID $VERSION_ID"') == "debian 8"
         assert said(fleet, "apt1", "dpkg-query", "-W", "-f", "${Version}", "st2").startswith("1.4.0-")
-        releases = {status.host: status.release for status in fleet.status()}
+        releases = {status.host: status.release for status in fleet.status() if status.release}
         assert releases == {"db1": "2.0.1", "apt1": "1.4.0", "yum1": "2.0.1", "apt2": "2.0.1", "yum2": "2.0.1"}
         fleet.reset("apt1")
         assert said(fleet, "apt1", "dpkg-query", "-W", "-f", "${Version}", "st2").startswith("1.4.0-")
@@ -98,6 +98,21 @@ def test_a_rebooted_host_keeps_its_disk_and_starts_its_services(fleet: Fleet) ->
         assert set(said(fleet, "yum2", "systemctl", "is-active", *units).split()) == {"active"}
     finally:
         fleet.execute("yum2", "rm", "-f", "/var/lib/kept")
+
+
+def test_the_host_without_systemd_is_restarted_kept_and_put_back_as_the_others_are(fleet: Fleet) -> None:
+    fleet.execute("sysv1", "sh", "-c", "touch /var/lib/kept /run/gone")
+    fleet.restart("sysv1")
+    assert exists(fleet, "sysv1", "/var/lib/kept") and not exists(fleet, "sysv1", "/run/gone")
+    fleet.snapshot("half-way", "sysv1")
+    try:
+        fleet.reset("sysv1")
+        assert not exists(fleet, "sysv1", "/var/lib/kept")
+        fleet.boot_snapshot("half-way", "sysv1")
+        assert exists(fleet, "sysv1", "/var/lib/kept")
+    finally:
+        fleet.reset("sysv1")
+        fleet.forget_snapshot("half-way", "sysv1")
 
 
 def test_a_snapshot_brings_back_what_was_on_the_disk(fleet: Fleet) -> None:

@@ -60,7 +60,26 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_130(operator: Oper
     unslowed(operator)
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 130, said
-    assert "stopping when the steps that hosts are at are through" in said
+    assert "the step that runs on each host is finished, no other begins" in said
+    assert "stopped before: the hold held" in said
     assert "next: the same command goes on from here" in said
     assert "st2 is stopped and held" in said
+    # The checks after it were sent in the same request.
+    last = operator.journal("apt1")[-1]
+    assert (last["event"], last["step"], last["code"]) == ("finished", "2.2.1:packages.set", 0)
+    assert operator.fleet.execute("apt1", "ls", "/var/lib/stormlift/lock", check=False).returncode != 0
+    goes_on_to_the_end(operator)
+
+
+def test_ctrl_c_twice_leaves_at_once_and_the_same_command_waits_for_the_step_and_goes_on(operator: Operator) -> None:
+    run = begun_packages(operator)
+    run.send_signal(signal.SIGINT)
+    halt = "until ls /var/lib/stormlift/*/segments/*.halt 2>/dev/null; do sleep 0.1; done"
+    operator.fleet.execute("apt1", "sh", "-c", halt, timeout=60)
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "left at once; steps that run on hosts go on by themselves" in said
+    assert operator.journal("apt1")[-1]["event"] == "started"
+    unslowed(operator)
     goes_on_to_the_end(operator)

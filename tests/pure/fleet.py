@@ -9,7 +9,7 @@ from functools import lru_cache
 from remote.stream import Stream
 from rollout import journal
 from rollout.codec import Malformed, decode, digest
-from rollout.errors import LinkLost, StepFailed
+from rollout.errors import LinkLost, StepFailed, Unreachable
 from rollout.events import Event
 from rollout.execute import PLAN_FILE, Job, Run, Told, taken_over
 from rollout.journal import Record
@@ -41,6 +41,9 @@ class MemoryLink:
         self._machine = machine
         self._token = token
         self._calls = 0
+        self._halted = ""
+        self._following = ""
+        self.down = False
         self.dead = threading.Event()
 
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
@@ -48,7 +51,7 @@ class MemoryLink:
         patient of JOBS allows."""
         left, issues = jobs, max(job.todo.step.settle.issues if job.todo.step.settle else 1 for job in jobs)
         for issue in range(issues):
-            for told in self._segment(left):
+            for told in self._segment(run, left):
                 if told.kind == "finished" and told.code == NOT_SETTLED and issue < issues - 1:
                     at = next(i for i, job in enumerate(left) if job.key == told.key)
                     left = (left[at].again(), *left[at + 1 :])
@@ -59,9 +62,21 @@ class MemoryLink:
             else:
                 return
 
-    def _segment(self, jobs: tuple[Job, ...]) -> Iterator[Told]:
+    def halt(self, run: str) -> None:
+        """RUN begins no further step on the machine."""
+        self._halted = run
+        if self.down or self.dead.is_set():
+            raise Unreachable(f"{self._machine.name}: the link is down")
+        if self._following:
+            self._machine.halt(run, self._following)
+
+    def _segment(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """One submission, followed over as many connections as it takes."""
         name, stream, fruitless = self._fleet.new_segment(), Stream(str), 0
+        self._following = name
+        if self._halted == run:
+            yield Told("halted", jobs[0].key)
+            return
         while not stream.over:
             stream.connected()
             before = stream.offset
@@ -126,6 +141,8 @@ class MemoryLink:
             if segment.dead:
                 yield "@gone"
                 return
+            if segment.alone:
+                yield "@alone"
             if moment := self._machine.move(segment):
                 self._fleet.meet(self, self._machine, moment)
 
@@ -157,10 +174,17 @@ class Fleet:
             machine.tear(0.5 if trouble is Trouble.TORN else 0.0)
         if trouble in (Trouble.POWER, Trouble.TORN, Trouble.UNENDED):
             machine.lose_power()
+        elif trouble is Trouble.ALONE:
+            machine.lose_runner()
+        elif trouble is Trouble.SHUTDOWN:
+            machine.shut_down()
         elif trouble is Trouble.FULL:
             machine.full = True
         elif trouble is Trouble.LOST:
-            raise LinkLost(f"{machine.name}: the link was lost", "the same command again picks it up")
+            link.down = True
+            raise LinkLost(
+                f"{machine.name}: the link was lost", "the same command again picks it up", host=machine.name
+            )
         elif trouble in (Trouble.BLIP, Trouble.AWAY) and moment.key:
             if trouble is Trouble.AWAY:
                 machine.go_on()

@@ -3,6 +3,7 @@
 Its time passes in moments; a test may put trouble into any of them. Steps go on although nobody watches them.
 """
 
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,13 +17,16 @@ FENCED, NOT_SETTLED, NOT_PROVED, NOT_JOURNALLED = 77, 75, 76, 73
 
 class Trouble(Enum):
     """What may happen to a run: the controller is killed, its link is lost for good, for a moment, or until the host
-    is through with what runs there; the host loses power (in the middle of a journal line, too, or just before its
-    end); from now on its disk is full."""
+    is through with what runs there; the runner alone is killed, and the command that it began goes on; the host shuts
+    down and lets the running step end; it loses power (in the middle of a journal line, too, or just before its end); from
+    now on its disk is full."""
 
     KILLED = "killed"
     LOST = "lost"
     BLIP = "blip"
     AWAY = "away"
+    ALONE = "alone"
+    SHUTDOWN = "shutdown"
     POWER = "power"
     TORN = "torn"
     UNENDED = "unended"
@@ -41,7 +45,8 @@ class Moment:
 
 @dataclass
 class Segment:
-    """The steps of one request, as the runner works through them; `over` when it said @end, `dead` when it cannot."""
+    """The steps of one request, as the runner works through them; `over` when it said @end, `dead` when it cannot, `alone`
+    when the runner is gone and its command is not; `command` while one runs; `ending` when the host shuts down."""
 
     name: str
     jobs: tuple[Job, ...]
@@ -49,7 +54,15 @@ class Segment:
     events: str = ""
     over: bool = False
     dead: bool = False
+    alone: bool = False
+    ending: bool = False
+    command: bool = False
     work: Iterator[Moment] = field(default_factory=lambda: iter(()))
+
+    @property
+    def run(self) -> str:
+        """Whose steps they are."""
+        return str(json.loads(self.jobs[0].head + "}")["run"])
 
     def say(self, line: str) -> None:
         """Write an event (all of them are ASCII: a character is a byte)."""
@@ -67,6 +80,7 @@ class Machine:
         self.full = False
         self.kept: dict[tuple[str, str], str] = {}
         self.segments: list[Segment] = []
+        self._halts: set[str] = set()
 
     # --- the journal (common.sh) -------------------------------------------------------------------------
 
@@ -101,6 +115,16 @@ class Machine:
         self.segments.append(segment)
         return segment
 
+    @property
+    def halted(self) -> bool:
+        """Whether anything was ever halted here."""
+        return bool(self._halts)
+
+    def halt(self, run: str, name: str) -> None:
+        """halt: what runs here for RUN begins no further step, nor does the segment NAME when it comes."""
+        ours = [each.name for each in self.segments if not each.over and not each.dead and each.run == run]
+        self._halts |= {name, *ours}
+
     def move(self, segment: Segment) -> Moment | None:
         """Let the host work until its next moment; None when the segment is over."""
         return next(segment.work, None)
@@ -111,6 +135,17 @@ class Machine:
             segment.dead = segment.dead or not segment.over
         self.world.reboots.append(self.name)
 
+    def shut_down(self) -> None:
+        """The runner gets TERM: the step that runs may end, none begins."""
+        for segment in self.segments:
+            segment.ending = True
+
+    def lose_runner(self) -> None:
+        """Somebody kills the runner, and nothing else."""
+        for segment in self.segments:
+            segment.alone = segment.command
+            segment.dead = segment.dead or not (segment.over or segment.command)
+
     def go_on(self) -> None:
         """What runs here runs to its end, unwatched."""
         for segment in self.segments:
@@ -119,14 +154,18 @@ class Machine:
 
     def _work(self, segment: Segment) -> Iterator[Moment]:
         for job in segment.jobs:
-            if (yield from self._step(segment, job)) != 0:
+            yield Moment(self.name, "before", job.key, job.todo.attempt)
+            if segment.name in self._halts or segment.ending:
+                segment.say(f"@halted {job.key} {self.world.clock()}")
                 break
-        segment.say("@end")
-        segment.over = True
+            if (yield from self._step(segment, job)) != 0 or segment.dead:
+                break
+        if not segment.dead:
+            segment.say("@end")
+            segment.over = True
 
     def _step(self, segment: Segment, job: Job) -> Generator[Moment, None, int]:
         step, key, attempt = job.todo.step, job.key, job.todo.attempt
-        yield Moment(self.name, "before", key, attempt)
         if segment.token and self.token != segment.token:
             segment.say(f"@finished {key} {self.world.clock()} {FENCED} false")
             return FENCED
@@ -141,9 +180,18 @@ class Machine:
         if attempt > 1 and step.repair:
             self.world.repair(self.name, step, key, attempt)
         self.world.halve(self.name, step, key)
+        segment.command = True
         yield Moment(self.name, "half", key, attempt)
+        segment.command = False
+        if segment.alone:
+            self.world.act(self.name, step, key, attempt)
+            segment.dead = True
+            return 0
         code = self._do(step, key, attempt)
         yield Moment(self.name, "acted", key, attempt)
+        if code != 0 and segment.ending:
+            segment.dead = True
+            return code
         return (yield from self._ended(segment, job, code))
 
     def _do(self, step: Step, key: str, attempt: int) -> int:

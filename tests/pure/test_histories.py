@@ -102,7 +102,10 @@ def one_by_one(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("planned", [SMALL, FRONT], ids=["small", "front hosts ahead"])
-@pytest.mark.parametrize("trouble", [Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED])
+@pytest.mark.parametrize(
+    "trouble",
+    [Trouble.POWER, Trouble.SHUTDOWN, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST, Trouble.KILLED],
+)
 def test_any_moment_of_a_small_run(trouble: Trouble, planned: DeploymentPlan) -> None:
     alone = trouble is Trouble.KILLED
     moments, effects = undisturbed(planned)
@@ -143,7 +146,7 @@ def test_any_line_of_the_journal_may_be_cut_off(trouble: Trouble) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(PAIR_MOMENTS),
-        st.sampled_from([Trouble.POWER, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
+        st.sampled_from([Trouble.POWER, Trouble.SHUTDOWN, Trouble.ALONE, Trouble.BLIP, Trouble.AWAY, Trouble.LOST]),
         max_size=3,
     )
 )

@@ -163,3 +163,47 @@ def test_a_host_that_is_cut_off_again_and_again_is_given_up() -> None:
         fleet.run(packages(step("one", "a"), hosts=("a",))).execute()
     assert "same command again" in caught.value.hint
     assert fleet.told("step-interrupted") == [("step-interrupted", "a", "packages")] * INTERRUPTIONS
+
+
+# The runner on a host is killed, and nothing else.
+
+
+def test_a_command_that_goes_on_alone_is_waited_for_and_then_proved() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.ALONE)
+    fleet.run(packages(step("one", "a", **PROBE), step("two", "a"), hosts=("a",))).execute()
+    assert fleet.world.did("one") == ["a"] and fleet.world.did("one", "repair") == []
+    assert fleet.world.did("two") == ["a"]
+    assert fleet.told("step-alone", "step-interrupted") == [
+        ("step-alone", "a", "packages"),
+        ("step-interrupted", "a", "packages"),
+    ]
+
+
+def test_a_safe_command_that_goes_on_alone_ends_before_it_is_run_again() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.ALONE)
+    fleet.run(packages(step("one", "a"), hosts=("a",))).execute()
+    assert [(each.key, each.attempt) for each in fleet.world.ran] == [(key("one"), 1), (key("one"), 2)]
+    assert fleet.world.effects["a", key("one")] == WHOLE
+
+
+# A host is shut down in an orderly way.
+
+
+def test_a_host_that_shuts_down_lets_the_step_end_and_begins_the_next_one_when_it_is_back() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.SHUTDOWN)
+    fleet.run(packages(step("one", "a"), step("two", "a"), hosts=("a",))).execute()
+    assert fleet.history("a", "one") == [("started", 1, 0), ("finished", 1, 0)]
+    assert fleet.world.did("one") == ["a"] and fleet.world.did("two") == ["a"]
+    assert fleet.told("step-halted") == [("step-halted", "a", key("two"))]
+
+
+def test_a_step_that_fails_while_its_host_shuts_down_counts_as_interrupted() -> None:
+    fleet = Fleet("a")
+    fleet.at("a", "half", key("one"), Trouble.SHUTDOWN)
+    fleet.world.fail("a", "one", 143)
+    fleet.run(packages(step("one", "a", **PROBE), hosts=("a",))).execute()
+    assert fleet.history("a", "one") == [("started", 1, 0), ("started", 2, 0), ("finished", 2, 0)]
+    assert [each.part for each in fleet.world.ran] == ["do", "prove", "repair", "do", "prove"]

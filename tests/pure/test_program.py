@@ -55,8 +55,9 @@ def angled(*words: object) -> str:
 
 
 @pytest.mark.parametrize("text", [program.program(), program.library(), program.call("facts", "a b", "c", "evidence")])
-def test_what_is_sent_is_posix_sh(text: str) -> None:
-    checked = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
+@pytest.mark.parametrize("shell", [("dash",), ("bash", "--posix"), ("busybox", "sh")])
+def test_what_is_sent_is_posix_sh(text: str, shell: tuple[str, ...]) -> None:
+    checked = subprocess.run([*shell, "-n"], input=text, capture_output=True, text=True, timeout=20, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
@@ -102,7 +103,7 @@ def test_a_step_becomes_functions_and_a_call() -> None:
         timeout=77,
     )
     assert told(job(made, 2, True, HEAD)) == (
-        f"step{angled(1, '2.2.1:x', 2, 1, 1.5, 7, 'settle prove repair', HEAD)};"
+        f"step{angled(1, '2.2.1:x', 2, 1, 1.5, 7, 77, 'settle prove repair', HEAD)};"
         f"do:limit{angled(77, 'apt-get', '-y', 'install')};"
         f"settle:limit{angled(120, 'sh', 'the-program', 'stopped', 'st2api')};"
         f"prove:limit{angled(120, 'sh', 'the-program', 'installed', 'st2=2.2.1-8')};"
@@ -113,7 +114,7 @@ def test_a_step_becomes_functions_and_a_call() -> None:
 
 def test_a_plain_step_has_only_its_command() -> None:
     assert told(job(step("x", argv=("stormlift-host", "quiet"), timeout=5)), token="") == (
-        f"step{angled(1, '2.2.1:x', 1, 0, 0, 0, '', HEAD)};do:limit{angled(5, 'sh', 'the-program', 'quiet')};token<>"
+        f"step{angled(1, '2.2.1:x', 1, 0, 0, 0, 5, '', HEAD)};do:limit{angled(5, 'sh', 'the-program', 'quiet')};token<>"
     )
 
 
@@ -122,7 +123,7 @@ def test_steps_stand_in_order_and_do_not_share_their_parts() -> None:
     second = job(step("two", argv=("b",), repair=("r",)))
     said = told(first, second)
     assert said.index("<2.2.1:one>") < said.index("<2.2.1:two>")
-    assert f"step{angled(2, '2.2.1:two', 1, 0, 0, 0, 'repair', HEAD)};do:limit{angled(600, 'b')};repair:" in said
+    assert f"step{angled(2, '2.2.1:two', 1, 0, 0, 0, 600, 'repair', HEAD)};do:limit{angled(600, 'b')};repair:" in said
 
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -136,7 +137,7 @@ def test_no_value_is_read_as_shell(argv: list[str], token: str, name: str) -> No
     text = canonical(head)[:-1]
     made = Step(id="x", title="t", phase=step("x").phase, argv=("run", *argv))
     assert told(Job(Todo(made, 1), name, text), token=token) == (
-        f"step{angled(1, name, 1, 0, 0, 0, '', text)};do:limit{angled(600, 'run', *argv)};token<{token}>"
+        f"step{angled(1, name, 1, 0, 0, 0, 600, '', text)};do:limit{angled(600, 'run', *argv)};token<{token}>"
     )
 
 

@@ -1,22 +1,27 @@
 """A change over a link that breaks: what runs goes on by itself, once, and is picked up where it was."""
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from remote.host import RemoteHost
 from rollout.codec import canonical
-from rollout.errors import LinkLost
+from rollout.errors import LinkLost, Unreachable
 from rollout.execute import Job, Told
 from rollout.journal import Todo
 from rollout.model import Phase, Settle, Step
-from rollout.secret import Mask
+from rollout.secret import Mask, Secret
 from tests.wire.fleet import WireFleet
 from tests.wire.sshd import WireHost
 
 RUN = "20260101-000000-abcd"
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -36,6 +41,13 @@ def served(fleet: WireFleet) -> WireHost:
 def job(name: str, script: str, settle: Settle | None = None) -> Job:
     step = Step(name, name, Phase.PACKAGES, ("sh", "-c", script), settle=settle)
     return Job(Todo(step, 1), f"2.2.1:{name}", canonical({"run": RUN, "step": f"2.2.1:{name}", "v": 1})[:-1])
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def finished(told: list[Told]) -> list[tuple[str, int]]:
@@ -83,6 +95,24 @@ def test_a_cut_link_is_made_again_and_nothing_runs_twice(
     assert served(wire_fleet).connections == 2
 
 
+def test_a_link_that_is_lost_while_sudo_asks_is_made_again(box: RemoteHost, wire_fleet: WireFleet) -> None:
+    host = served(wire_fleet)
+    host.sudo("password", "s3cret")
+    (host.bin / "sudo").rename(host.bin / "real-sudo")
+    host.stub("sudo", 'if mkdir "$WIRE_HOST/asked" 2>/dev/null; then sleep 600; fi; exec real-sudo "$@"')
+    asked = RemoteHost(box.host, wire_fleet.known_hosts, Mask(), Secret("s3cret"))
+
+    def cut() -> None:
+        wait_for(host.directory / "asked")
+        host.cut()
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    assert finished(list(asked.change(RUN, (job("one", "true"),)))) == [("2.2.1:one", 0)]
+    cutting.join()
+    asked.close()
+
+
 def test_a_link_that_stays_away_says_that_the_host_goes_on(
     box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
 ) -> None:
@@ -127,3 +157,86 @@ def test_a_controller_that_lost_the_lock_does_nothing_more(box: RemoteHost, tmp_
     assert released.is_set()
     assert finished(told) == [("2.2.1:slow", 0), ("2.2.1:next", 77)]
     assert not (tmp_path / "out").exists()
+
+
+# A halt: over a second channel, while the first one follows what runs.
+
+
+def test_a_halt_lets_the_running_step_end_and_none_begin(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    jobs = (job("slow", f"sleep 1; echo slow >>{tmp_path}/out"), job("next", f"echo next >>{tmp_path}/out"))
+    told = changed(box, jobs, lambda: box.halt(RUN))
+    assert [(each.kind, each.key) for each in told] == [
+        ("started", "2.2.1:slow"),
+        ("finished", "2.2.1:slow"),
+        ("halted", "2.2.1:next"),
+    ]
+    assert [r.step for r in box.records()] == ["2.2.1:slow"] * 2
+    assert served(wire_fleet).connections == 1
+    # It submits nothing more for this run; whoever comes later is not held up.
+    assert [each.kind for each in box.change(RUN, jobs[1:])] == ["halted"]
+    later = RemoteHost(box.host, wire_fleet.known_hosts, Mask())
+    assert finished(list(later.change(RUN, jobs[1:]))) == [("2.2.1:next", 0)]
+    later.close()
+    assert (tmp_path / "out").read_text() == "slow\nnext\n"
+
+
+def test_a_halt_of_a_link_that_is_down_is_said_at_once_and_the_host_goes_on(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    def gone() -> None:
+        served(wire_fleet).refuse_connections()
+        served(wire_fleet).cut()
+        with pytest.raises(Unreachable):
+            box.halt(RUN)
+
+    # Without the halt it would try for five minutes.
+    with pytest.raises(LinkLost, match="did not come back"):
+        changed(box, (job("slow", "sleep 2"), job("next", f"echo next >{tmp_path}/out")), gone)
+    served(wire_fleet).accept_connections()
+    other = RemoteHost(box.host, wire_fleet.known_hosts, Mask())
+    list(other.change(RUN, (job("later", "true"),)))  # attaches, if it still runs
+    other.close()
+    assert (tmp_path / "out").read_text() == "next\n"
+
+
+def test_a_halt_that_found_the_link_down_is_told_when_it_is_back(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    def cut() -> None:
+        served(wire_fleet).cut()
+        with suppress(Unreachable):
+            box.halt(RUN)
+
+    told = changed(box, (job("slow", "sleep 2"), job("next", f"echo next >{tmp_path}/out")), cut)
+    assert (told[-1].kind, told[-1].key) == ("halted", "2.2.1:next")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_halt_stops_what_another_desk_has_left_running(box: RemoteHost, wire_fleet: WireFleet) -> None:
+    jobs = (job("slow", "sleep 2"), job("next", "true"))
+    other = RemoteHost(box.host, wire_fleet.known_hosts, Mask())
+
+    def attach() -> None:
+        told = changed(other, (job("mine", "true"),), lambda: other.halt(RUN))
+        assert [each.kind for each in told] == ["started", "finished", "interrupted"]
+
+    assert changed(box, jobs, attach)[-1].kind == "halted"
+    assert [r.step for r in box.records()] == ["2.2.1:slow"] * 2
+    other.close()
+
+
+def test_a_runner_that_was_killed_alone_is_told_and_its_command_waited_for(
+    box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    def kill() -> None:
+        wait_for(tmp_path / "out")
+        (runner,) = served(wire_fleet).state.glob(f"{RUN}/segments/*/pid")
+        os.kill(int(runner.read_text()), signal.SIGKILL)
+
+    slow = f"echo begun >>{tmp_path}/out; sleep 1; echo ended >>{tmp_path}/out"
+    told = changed(box, (job("slow", slow), job("next", "true")), kill)
+    assert [each.kind for each in told] == ["started", "alone", "interrupted"]
+    assert (tmp_path / "out").read_text() == "begun\nended\n"
+    assert [r.event for r in box.records()] == ["started"]
