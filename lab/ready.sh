@@ -24,6 +24,14 @@ missing() {
   done
 }
 
+# A Mistral that comes up before its database does ends, and its units have no Restart=: when a whole rack boots at once
+# somebody has to start it again.
+start_again() {
+  failed=$(systemctl list-units --no-legend --plain --state=failed 'mistral*' 2>/dev/null | cut -d' ' -f1)
+  # shellcheck disable=SC2086
+  [ -z "$failed" ] || systemctl restart $failed
+}
+
 while lacking=$(missing "$1"); [ -n "$lacking" ]; do
   if [ "$(date +%s)" -ge "$deadline" ]; then
     echo "$lacking"
@@ -32,5 +40,6 @@ while lacking=$(missing "$1"); [ -n "$lacking" ]; do
     systemctl status --no-pager --lines=5 $(systemctl list-units --no-legend --plain --state=failed | cut -d' ' -f1)
     exit 1
   fi
+  start_again
   sleep 0.3
 done
