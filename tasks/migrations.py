@@ -8,11 +8,11 @@ from invoke.context import Context
 import migrations
 from rollout import catalogue
 from rollout.codec import canonical
-from rollout.errors import PlanRefused, UsageError
+from rollout.errors import UsageError
 from rollout.journal import VERSION as JOURNAL
-from rollout.journal import open_run
 from rollout.model import Scope
 from rollout.quote import shell
+from rollout.repairs import refuse_baseline
 from tasks.edge import HOSTS_HELP, VERSION, command, desk
 from tasks.screen import table
 from tasks.work import fresh_run
@@ -65,9 +65,8 @@ def baseline(c: Context, hosts: str = "", release: str = "", reason: str = "", y
     with desk(c) as sitting:
         selection = sitting.select(hosts, whole=True)
         facts = sitting.fleet.facts(host for each in selection.deployments for host in each.hosts)
-        for name, each in facts.items():
-            if opened := open_run(each.journal):
-                raise PlanRefused(f"{name}: run {opened.run} is open", "finish it first; its journal says where it is")
+        for deployment in selection.deployments:
+            refuse_baseline(deployment, {host.name: facts[host.name] for host in deployment.hosts}, release)
         if sitting.dry:
             return
         sitting.confirm(f"settle {', '.join(d.name for d in selection.deployments)} at {release}?", yes)
