@@ -5,7 +5,7 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast crash-matrix check clean
+.PHONY: help setup demo test test-fast histories crash-matrix check clean
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,10 @@ test: setup ## the whole suite: checks, pure, wire and lab floors
 
 test-fast: setup ## the pure and the wire floor, no containers
 	.venv/bin/python $(PYTEST) --ignore=tests/lab
+
+HISTORIES = 2000
+histories: setup ## random histories against a fleet in memory (HISTORIES=50); some minutes; SEED=1 tells the same ones again
+	STORMLIFT_HISTORIES=$(HISTORIES) STORMLIFT_SEED=$(SEED) .venv/bin/python -m pytest tests/pure/test_state_machine.py -m long -q
 
 SHARD = 1/1
 crash-matrix: setup ## every cell of the crash matrix, or a share (SHARD=2/3); hours, resumable; writes docs/crash-matrix.md

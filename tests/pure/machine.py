@@ -4,13 +4,13 @@ Its time passes in moments; a test may put trouble into any of them. Steps go on
 """
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from rollout.execute import Job
 from rollout.model import Step
-from tests.pure.world import World
 
 FENCED, NOT_SETTLED, NOT_PROVED, NOT_JOURNALLED = 77, 75, 76, 73
 
@@ -31,6 +31,35 @@ class Trouble(Enum):
     TORN = "torn"
     UNENDED = "unended"
     FULL = "full"
+
+
+class World(Protocol):
+    """What steps change, as the runner of a host meets it."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds since 1970."""
+
+    def begin(self, host: str, step: Step, key: str, head: str) -> None:
+        """STEP is journalled as started; HEAD is what its own journal lines begin with."""
+
+    def halve(self, host: str, step: Step, key: str) -> None:
+        """The command is in the middle of its work."""
+
+    def act(self, host: str, step: Step, key: str, attempt: int) -> int:
+        """The command runs to its end; gives its exit code."""
+
+    def repair(self, host: str, step: Step, key: str, attempt: int) -> None:
+        """The repair runs."""
+
+    def settles(self, host: str, step: Step) -> bool:
+        """Whether the command takes hold within the tries of one issue."""
+
+    def proves(self, host: str, step: Step, key: str, attempt: int) -> int:
+        """What the postcondition says: 0 done, 1 not begun, 2 partial."""
+
+    def reboot(self, host: str) -> None:
+        """The host lost its power, and is back."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +162,7 @@ class Machine:
         """Everything that runs here ends at once."""
         for segment in self.segments:
             segment.dead = segment.dead or not segment.over
-        self.world.reboots.append(self.name)
+        self.world.reboot(self.name)
 
     def shut_down(self) -> None:
         """The runner gets TERM: the step that runs may end, none begins."""
@@ -175,6 +204,7 @@ class Machine:
         if not self.append(f'{job.head},"event":"started","at":{int(self.world.clock())},"attempt":{attempt}}}'):
             segment.say(f"@finished {key} {self.world.clock()} {NOT_JOURNALLED} false")
             return NOT_JOURNALLED
+        self.world.begin(self.name, step, key, job.head)
         yield Moment(self.name, "started", key, attempt)
         segment.say(f"@started {key} {self.world.clock()}")
         if attempt > 1 and step.repair:

@@ -52,7 +52,6 @@ class World:
         self.ran: list[Ran] = []
         self.effects: dict[tuple[str, str], str] = defaultdict(lambda: NONE)
         self.seconds: dict[str, float] = {}
-        self.reboots: list[str] = []
         self._codes: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._unsettled: dict[tuple[str, str], int] = defaultdict(int)
         self._denied: set[tuple[str, str]] = set()
@@ -77,6 +76,12 @@ class World:
         self._waits[host, step] = until
 
     # --- asked by the machines ---------------------------------------------------------------------------
+
+    def begin(self, host: str, step: Step, key: str, head: str) -> None:
+        """The step is journalled as started."""
+
+    def reboot(self, host: str) -> None:
+        """HOST lost its power, and is back: what steps did is on its disk."""
 
     def halve(self, host: str, step: Step, key: str) -> None:
         """The command is in the middle of its work."""
