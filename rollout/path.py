@@ -25,22 +25,27 @@ def due(migrations: Iterable[Migration], origin: str, target: str) -> tuple[Step
     return tuple(step for m in sorted(crossed, key=lambda m: order(m.release)) for step in m.steps)
 
 
-def find(origin: str, target: str, migrations: Iterable[Migration], late: tuple[Step, ...] = ()) -> tuple[Hop, ...]:
+def find(
+    origin: str, target: str, migrations: Iterable[Migration], late: tuple[Step, ...] = (), there: str = ""
+) -> tuple[Hop, ...]:
     """The hops from ORIGIN to TARGET, none when they are equal; LATE are older steps that the first hop makes up for.
 
     A stop is made where the packages of the target do not carry a step that is due, or carry a copy that
-    fails. Raises Downgrade for a target that is older, PlanRefused where no release on the way can run a step.
+    fails; never at a release older than THERE, the packages that are there when somebody upgraded them by hand: no
+    package manager goes back. Raises Downgrade for a target that is older, PlanRefused where no release on the way can
+    run a step.
     """
     all_of_them = tuple(migrations)
-    if order(target) < order(origin):
-        raise Downgrade(f"{target} is older than {origin}", "stormlift goes forward; name a later release with --to")
+    newest = max(origin, there or origin, key=order)
+    if order(target) < order(newest):
+        raise Downgrade(f"{target} is older than {newest}", "stormlift goes forward; name a later release with --to")
     if origin == target and (stuck := _unable(late, target)):
         raise _no_way(f"{target} has no working copy of {stuck[0].id}, which the data shows was never run")
     hops: list[Hop] = []
     at = origin
     while at != target:
         wanted = late if at == origin else ()
-        stop = _furthest(at, target, all_of_them, wanted)
+        stop = _furthest(at, target, all_of_them, wanted, newest)
         stuck = _unable((*wanted, *due(all_of_them, at, target)), target)
         why = f"{target} is the target" if stop == target else f"{target} has no working copy of {stuck[0].id}"
         hops.append(Hop(at, stop, due(all_of_them, at, stop), why))
@@ -48,12 +53,12 @@ def find(origin: str, target: str, migrations: Iterable[Migration], late: tuple[
     return tuple(hops)
 
 
-def _furthest(origin: str, target: str, migrations: tuple[Migration, ...], late: tuple[Step, ...]) -> str:
+def _furthest(origin: str, target: str, migrations: tuple[Migration, ...], late: tuple[Step, ...], there: str) -> str:
     for stop in reversed(catalogue.between(origin, target)):
-        if not _unable((*late, *due(migrations, origin, stop)), stop):
+        if order(stop) >= order(there) and not _unable((*late, *due(migrations, origin, stop)), stop):
             return stop
     stuck = _unable((*late, *due(migrations, origin, target)), target)
-    raise _no_way(f"no release between {origin} and {target} can run {stuck[0].id}")
+    raise _no_way(f"no release between {there} and {target} can run {stuck[0].id}")
 
 
 def _unable(steps: Iterable[Step], release: str) -> tuple[Step, ...]:

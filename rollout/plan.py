@@ -101,7 +101,7 @@ def plan(
             f"--to {known_until}",
         )
     late = pending(known, facts, origin)
-    hops = path.find(origin, target, known, late)
+    hops = path.find(origin, target, known, late, _packages_there(facts))
     behind = _mistral_behind(facts)
     before = {name: each.before for name, each in facts.items()}
     if not hops and (late or behind):
@@ -125,6 +125,13 @@ def plan(
         ),
         point_of_no_return=_no_return(phases),
     )
+
+
+def _packages_there(facts: Mapping[str, Facts]) -> str:
+    """The newest release that is installed; of a host that may go ahead of the others only when there are no others."""
+    releases = {name: each.release for name, each in facts.items() if each.release}
+    back = [release for name, release in releases.items() if not facts[name].front]
+    return max(back or releases.values(), key=order, default="")
 
 
 def _mistral_behind(facts: Mapping[str, Facts]) -> bool:

@@ -64,6 +64,26 @@ def test_an_older_target_is_refused() -> None:
         planned("2.9.3", box("a", "2.10.0"))
 
 
+def by_hand(release: str, settled: str) -> Facts:
+    """A box that somebody upgraded by hand, and said so with migrations.baseline."""
+    return box("a", release, settled=settled)
+
+
+def test_who_upgraded_by_hand_is_not_led_through_a_stop_that_lies_behind_the_packages() -> None:
+    """2.0.1 has no working copy of a script of 1.5, so the way there stops at 1.5.1; no package manager goes back to it."""
+    assert {phase.hop for phase in planned("2.0.1", box("a", "1.4.0")).phases} == {"1.5.1", "2.0.1"}
+    with pytest.raises(PlanRefused, match=r"no release between 2\.0\.1 and 2\.0\.1 can run 1\.5\.datastore") as caught:
+        planned("2.0.1", by_hand("2.0.1", settled="1.4.0"))
+    assert "--to" in caught.value.hint
+    made = planned("2.2.1", by_hand("2.0.1", settled="1.4.0"))
+    assert {phase.hop for phase in made.phases} == {"2.2.1"} and "1.5.datastore-scope-secret" in ids(made)
+
+
+def test_a_target_behind_the_packages_that_are_there_is_refused_whatever_was_settled() -> None:
+    with pytest.raises(Downgrade, match=r"2\.0\.1 is older than 2\.2\.1"):
+        planned("2.0.1", by_hand("2.2.1", settled="1.4.0"))
+
+
 def test_an_unknown_target_is_refused_and_the_nearest_are_named() -> None:
     with pytest.raises(UnknownRelease) as caught:
         planned("2.2.2", box("a", "2.0.1"))
