@@ -17,8 +17,8 @@ REFUSED = 100  # dpkg was interrupted, or a package would go back to an older ve
 
 @dataclass(frozen=True)
 class Begun:
-    """A step that a host journalled as started: for whom, who held the deployment's lock there at that moment, and since
-    when it was paused (0: it was not)."""
+    """A step that a host journalled as started: for whom, who held the deployment's lock there at that moment, since when it
+    was paused (0: it was not), and when, as a number that nobody else has."""
 
     host: str
     key: str
@@ -26,6 +26,7 @@ class Begun:
     head: str
     holder: int
     paused: int
+    at: int
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Hosts:
     """The world of a deployment's machines: runs the commands of steps on its estate, and remembers what ran.
 
     `holder` gives the fencing number of the lock on a host, `settle` writes the journal's line of that name, `paused` says
-    since when a host is paused;
+    since when a host is paused, `number` gives numbers that nobody else has;
     `failing` maps a step's id to the number of times that it still fails, on whatever host.
     """
 
@@ -42,6 +43,7 @@ class Hosts:
     holder: Callable[[str], int]
     settle: Callable[[str, str, str], None]
     paused: Callable[[str], int]
+    number: Callable[[], int]
     failing: dict[str, int] = field(default_factory=dict)
     ran: list[Ran] = field(default_factory=list)
     begun: list[Begun] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Hosts:
     def begin(self, host: str, step: Step, key: str, head: str) -> None:
         """STEP is journalled as started."""
         self.heads[host] = head
-        self.begun.append(Begun(host, key, step, head, self.holder(host), self.paused(host)))
+        self.begun.append(Begun(host, key, step, head, self.holder(host), self.paused(host), self.number()))
 
     def halve(self, host: str, step: Step, key: str) -> None:
         """The command is in the middle of its work."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 from rollout import codec, pause, roll
 from rollout.batches import UNGATED, Pace, Rollout
 from rollout.errors import PlanRefused, StormliftError, Unreachable
+from rollout.execute import Run
 from rollout.facts import Facts
 from rollout.locks import DEAD_S
 from rollout.model import Deployment, Finding, Scope
@@ -101,15 +102,15 @@ class Controller(Fleet):
             for halt in self.halts[:]:
                 halt()
 
-    def work_through(self, links: Iterable[MemoryLink], run: str) -> Callable[[], None]:
+    def work_through(self, links: Mapping[str, MemoryLink], run: Run) -> Callable[[], None]:
         """Work over LINKS from now on; gives what halts RUN there."""
-        mine = list(links)
-        self._links += mine
+        self._links += links.values()
 
         def halt() -> None:
-            for link in mine:
+            for host, link in links.items():
                 with suppress(Unreachable):  # what runs there goes on by itself
-                    link.halt(run)
+                    link.halt(run.id)
+                    self.sim.halted[run.id, run.fence, host] = self.sim.number()
 
         return halt
 
@@ -134,7 +135,7 @@ class Controller(Fleet):
         """A moment that this controller watches; then somebody else may have the turn."""
         if moment.when in ("recorded", "kept") and link and link.token != machine.token:
             self.sim.strangers.append(f"{self.by} wrote to {machine.name} without its lock: {moment.when}")
-        if moment.when != "facts":
+        if moment.when not in ("facts", "nap"):
             for visits in (self.visits, self.sim.visits):
                 visits[self.sim.deployment_of[machine.name]] += 1
         for at, incident in [each for each in enumerate(self.incidents) if each[1].fits(moment)]:
@@ -163,7 +164,8 @@ class Controller(Fleet):
         self._naps += 1
         if self._naps > PATIENCE:
             self.ctrl_c()
-        self._turn()
+        first = self.rollout.names[0]
+        self.call(next(iter(self.sim.estates[first].boxes)), "nap")
 
     def _turn(self) -> None:
         if not self.killed:

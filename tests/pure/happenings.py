@@ -86,6 +86,13 @@ def somebody_starts_st2(controller: Controller, moment: Moment) -> None:
     estate.start(moment.host, sorted(estate.boxes[moment.host].enabled))
 
 
+def somebody_stops_st2(controller: Controller, moment: Moment) -> None:
+    """st2ctl stop, by somebody who knows of no upgrade."""
+    name = controller.sim.deployment_of[moment.host]
+    controller.sim.visits[name] += 1
+    controller.sim.estates[name].stop(moment.host, controller.sim.estates[name].boxes[moment.host].known)
+
+
 def the_command_is_killed(controller: Controller, moment: Moment) -> None:
     """The remote command ends with half of its work done, unless it is through."""
     world = controller.sim.worlds[controller.sim.deployment_of[moment.host]]
@@ -115,7 +122,10 @@ cut_off = st.builds(Incident, st.sampled_from(["started", "half", "acted"]), cri
 tears = st.sampled_from([Trouble.TORN, Trouble.UNENDED])
 torn = st.builds(Incident, st.sampled_from(["started", "finished"]), critical, tears)
 in_calls = st.builds(Incident, calls, st.just(""), st.sampled_from(CONTROLLER), skips)
-incident = cut_off | in_steps | in_steps | in_calls | torn
+in_naps = st.builds(
+    Incident, st.just("nap"), st.just(""), st.sampled_from([*[somebody_stops_st2] * 4, *CONTROLLER]), st.integers(0, 1)
+)
+incident = in_naps | cut_off | in_steps | in_steps | in_calls | torn
 incidents = st.lists(incident, max_size=2)
 falls_asleep = st.builds(Incident, whens, steps, st.just(asleep)) | st.builds(
     Incident, calls, st.just(""), st.just(asleep), skips
@@ -171,7 +181,7 @@ paces = st.builds(
     batch=st.sampled_from(["1", "1", "1,100%", "100%", "2"]),
     max_failures=st.sampled_from([0, 0, 1]),
     soak_s=st.just(2),
-    gate_deadline_s=st.sampled_from([0, 0, 10]),
+    gate_deadline_s=st.sampled_from([0, 10, 10]),
 )
 upgrades = st.builds(Typed, st.just("upgrade"), words, st.sampled_from(["+1", "+1", "+2", "+9"]), settled, paces)
 others = st.one_of(

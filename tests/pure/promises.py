@@ -30,6 +30,8 @@ def all_kept(sim: Simulation) -> None:
     one_operator_at_a_time(sim)
     a_failure_stops(sim)
     a_pause_is_honoured(sim)
+    a_gate_is_shut_before_the_sick(sim)
+    nothing_begins_behind_ctrl_c(sim)
     steps_run_once_in_order(sim)
 
 
@@ -113,6 +115,22 @@ def a_pause_is_honoured(sim: Simulation) -> None:
             if run not in stopping and begun.paused and begun.paused < since:
                 raise Broken(f"pause: {begun.key} began on {begun.host} for {head['by']}, which was paused")
             stopping.add(run)
+
+
+def a_gate_is_shut_before_the_sick(sim: Simulation) -> None:
+    """No batch is begun while one of the batch before is sick, where a health gate was asked for."""
+    if sim.unwell:
+        raise Broken(f"gate: a batch was begun although {sim.unwell[0]}")
+
+
+def nothing_begins_behind_ctrl_c(sim: Simulation) -> None:
+    """Ctrl-C, once: no step begins on a host that heard of it, for the controller where it was pressed."""
+    for world in sim.worlds.values():
+        for begun in world.begun:
+            head = header(begun.head)
+            heard = sim.halted.get((head["run"], head["fence"], begun.host))
+            if heard and begun.at > heard:
+                raise Broken(f"ctrl-c: {begun.key} began on {begun.host} for {head['by']}, who had pressed Ctrl-C")
 
 
 # --- how a host went through a run ---------------------------------------------------------------------------

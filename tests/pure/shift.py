@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from rollout import locks
-from rollout.errors import Locked, StepFailed, StormliftError
+from rollout.errors import HookFailed, Locked, StepFailed, StormliftError
 from rollout.execute import Run
 from rollout.facts import Facts
 from rollout.locks import BEAT_S, Me
@@ -41,6 +41,7 @@ class Shift(Crew):
     ) -> None:
         sitting = cast(Any, Sitting(controller))
         super().__init__(sitting, works, plan, Hooks(sitting, dict(works), plan, command), command, answers)
+        self._came_out: dict[str, str] = {}
         self._controller = controller
         self._sim = controller.sim
 
@@ -51,6 +52,19 @@ class Shift(Crew):
     def nap(self, seconds: float) -> None:
         """Let SECONDS pass; others work meanwhile."""
         self._controller.nap(seconds)
+
+    def before_batch(self, number: int) -> Mapping[str, HookFailed]:
+        """What the one before is like at this moment is looked at by the promises."""
+        if number > 1 and self._controller.pace.gate_deadline_s:
+            before = self._plan.rollout.batches[number - 2]
+            done = [name for name in before if self._came_out[name] == "upgraded"]
+            self._sim.unwell += [f"{sick}" for name in done if (sick := self.look(name))]
+        return super().before_batch(number)
+
+    def finished(self, outcome: Outcome) -> None:
+        """The last one said counts."""
+        self._came_out[outcome.name] = outcome.outcome
+        super().finished(outcome)
 
     def _carried_out(self, work: Work, number: int) -> Outcome:
         mine = self._controller
@@ -76,7 +90,7 @@ class Shift(Crew):
             run.before_stop = lambda hosts: self._before_stop(work, number, hosts)
             run.before_close = lambda: self._hooks.after_hosts(work, number)
         try:
-            with self._locked(work, fence, links), self._halted_by_ctrl_c(links, work.run):
+            with self._locked(work, fence, links), self._halted_by_ctrl_c(links, run):
                 run.execute()
         except StormliftError as error:
             mine.errors.append(error)
@@ -84,8 +98,8 @@ class Shift(Crew):
         return Outcome(work.deployment.name, DONE.get(self._command, "done"), work.plan.hosts, run=work.run)
 
     @contextmanager
-    def _halted_by_ctrl_c(self, links: Links, run: str) -> Iterator[None]:
-        halt = self._controller.work_through(links.values(), run)
+    def _halted_by_ctrl_c(self, links: Links, run: Run) -> Iterator[None]:
+        halt = self._controller.work_through(links, run)
         self._controller.halts.append(halt)
         try:
             yield

@@ -59,6 +59,8 @@ class Simulation:
 
     pauses  by host: since when it is paused, as a number that nobody else has
     typed   by run and fencing number: when the command was typed, as such a number
+    halted  by run, fencing number and host: when the host heard of Ctrl-C, as such a number
+    unwell  what a health gate let pass although it is sick
     """
 
     estates: dict[str, Estate]
@@ -71,6 +73,8 @@ class Simulation:
     strangers: list[str] = field(default_factory=list)
     pauses: dict[str, int] = field(default_factory=dict)
     typed: dict[tuple[str, int], int] = field(default_factory=dict)
+    halted: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    unwell: list[str] = field(default_factory=list)
     drop_rows_said: set[str] = field(default_factory=set)
     answered: set[tuple[str, int]] = field(default_factory=set)
     visits: Counter[str] = field(default_factory=Counter)
@@ -78,7 +82,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.worlds = {
-            name: Hosts(estate, self.clock, self.holder, self.settle, self.paused)
+            name: Hosts(estate, self.clock, self.holder, self.settle, self.paused, self.number)
             for name, estate in self.estates.items()
         }
         self.machines = {

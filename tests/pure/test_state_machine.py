@@ -24,7 +24,7 @@ from tests.pure.machine import Machine
 
 MANY = 2000
 SHARDS = 20
-SHARE = 25
+SHARE = 10
 
 
 def test_the_promises_hold_over_random_histories() -> None:
@@ -169,6 +169,10 @@ def whoever_does_not_get_healthy_has_not_failed(patch: pytest.MonkeyPatch) -> No
     patch.setattr(roll, "_unhealthy", lambda outcome, *words: outcome)
 
 
+def a_host_does_not_hear_of_ctrl_c(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Machine, "halt", lambda machine, run, name: None)
+
+
 def nobody_waits_for_a_pause(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pause, "wait", lambda *words: None)
 
@@ -185,23 +189,25 @@ def a_run_goes_on_whatever_fails(patch: pytest.MonkeyPatch) -> None:
 
 # With a seed that finds it early; other seeds find it as well, within a hundred histories mostly.
 FAULTS: dict[Callable[[pytest.MonkeyPatch], None], tuple[int | str, int]] = {
-    nothing_is_held_and_nobody_looks: (2, 2),
+    nothing_is_held_and_nobody_looks: (2, 3),
     what_finished_runs_again: (3, 1),
     what_was_cut_off_counts_as_done: (3, 1),
     what_was_cut_off_runs_again_without_a_look: (3, 1),
-    nobody_is_asked: (3, 1),
+    nobody_is_asked: (3, 6),
     migrations_come_newest_first: (3, 2),
-    a_repair_makes_no_dump: (4, 1),
+    a_repair_makes_no_dump: (4, 2),
     a_repair_drops_rows_unasked: (4, 1),
     nobody_lets_go: (5, 1),
     a_lock_counts_for_nothing: (6, 1),
     a_host_does_not_ask_for_the_lock: (6, 1),
-    the_journal_is_written_without_the_lock: (6, 4),
-    a_rollout_goes_on_whatever_fails: (7, 1),
+    the_journal_is_written_without_the_lock: (6, 3),
+    a_rollout_goes_on_whatever_fails: (7, 2),
     a_run_goes_on_whatever_fails: (7, 1),
-    a_canary_is_one_of_many: (7, 1),
-    failures_behind_the_canary_are_not_counted: (7, 1),
-    nobody_waits_for_a_pause: ("pause", 8),
+    a_canary_is_one_of_many: (7, 2),
+    failures_behind_the_canary_are_not_counted: (7, 4),
+    nobody_waits_for_a_pause: ("pause", 5),
+    whoever_does_not_get_healthy_has_not_failed: ("gate", 7),
+    a_host_does_not_hear_of_ctrl_c: ("ctrl-c", 3),
 }
 
 
