@@ -218,9 +218,12 @@ class RemoteHost:
 
     # --- the lock ----------------------------------------------------------------------------------------
 
-    def lock(self, fence: int, token: str, holder: str, stale: str = "") -> str:
-        """Take the deployment's lock here: "" when taken, else what the host said about who holds it."""
-        code, text = self._call(program.call("lock-take", str(fence), token, holder, stale))
+    def lock(self, fence: int, token: str, holder: str, stale: str = "", age: int = 0) -> str:
+        """Take the deployment's lock here: "" when taken, else what the host said about who holds it.
+
+        STALE is the token of a dead holder, whose last sign of life was AGE seconds ago: a newer one saves its lock.
+        """
+        code, text = self._call(program.call("lock-take", str(fence), token, holder, stale, str(age)))
         if code == 0 and "taken" in text.split():
             self.token = token
             return ""

@@ -108,7 +108,7 @@ class DeploymentLock:
             self._waited_for = f"{host.name}: waiting for the lock: {value}"
             self._notice(self._waited_for)
             return False
-        said = host.lock(self.fence, secrets.token_hex(8), self._holder(), value)
+        said = host.lock(self.fence, secrets.token_hex(8), self._holder(), value, lock.age if lock else 0)
         if said.startswith("fence\n"):
             last = read_lock(said.removeprefix("fence\n"))
             who = f"{last.by}, run {last.run} ({last.message})," if last else "another run"

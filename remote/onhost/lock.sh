@@ -1,9 +1,10 @@
 # The lock of a deployment, one directory on each of its hosts; made by mkdir, which only one can win.
 
-# lock-take FENCE TOKEN HOLDER [STALE]: STALE is the token of a dead holder whose lock is taken over.
+# lock-take FENCE TOKEN HOLDER [STALE AGE]: STALE is the token of a dead holder whose lock is taken over, unless it has given
+# a sign of life since it was seen to be AGE seconds old: whoever was asleep may wake between the look and this.
 lock_take() {
   state_dir
-  if [ -n "$4" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$4" ]; then
+  if [ -n "$4" ] && [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$4" ] && [ "$(lock_age)" -ge "$5" ]; then
     mv "$STATE/lock" "$STATE/lock.$4" 2>/dev/null && rm -rf "$STATE/lock.$4"
   fi
   # Whoever lost power between mkdir and token left a lock that nobody holds.
@@ -27,10 +28,14 @@ lock_take() {
   printf 'taken\n'
 }
 
+# Seconds since the last sign of life.
+lock_age() {
+  echo $(($(date +%s) - $(stat -c %Y "$STATE/lock/beat" 2>/dev/null || echo 0)))
+}
+
 lock_show() {
   [ -s "$STATE/lock/token" ] || return 0
-  _beat=$(stat -c %Y "$STATE/lock/beat" 2>/dev/null || echo 0)
-  printf '%s\n%s\n%s\n' $(($(date +%s) - _beat)) "$(cat "$STATE/lock/token")" "$(cat "$STATE/lock/holder")"
+  printf '%s\n%s\n%s\n' "$(lock_age)" "$(cat "$STATE/lock/token")" "$(cat "$STATE/lock/holder")"
 }
 
 # lock-keep TOKEN: every line that comes in is a sign of life; says lost when the lock is somebody else's.

@@ -15,7 +15,7 @@ case ${1:-} in
   core-local) core_local ;;
   keep-config) keep_config ;;
   settle) settle_release "$2" ;;
-  lock-take) lock_take "$2" "$3" "$4" "$5" ;;
+  lock-take) lock_take "$2" "$3" "$4" "$5" "${6:-0}" ;;
   lock-show) lock_show ;;
   lock-keep) lock_keep "$2" ;;
   lock-release) lock_release "$2" ;;

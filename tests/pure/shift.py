@@ -134,11 +134,12 @@ class Shift(Crew):
             there = self._sim.locks.get(host)
             runs_here = there.holder.alive if there and there.holder.by == mine.by else None
             me = Me(mine.by, work.run)
-            what, value = locks.decide(work.deployment.name, self._sim.lock_facts(host), me, runs_here)
+            seen = self._sim.lock_facts(host)
+            what, value = locks.decide(work.deployment.name, seen, me, runs_here)
             if what == "take":
                 mine.call(host, "lock-take")
                 lock = Lock(f"t{self._sim.number()}", fence, work.run, self._command, mine)
-                if self._sim.take(host, lock, value):
+                if self._sim.take(host, lock, value, seen.age if seen else 0):
                     return lock.token
             mine.clock.sleep(1.0)
         raise Locked(f"{work.deployment.name}: its lock did not come free", "look: invoke locks.show")

@@ -176,10 +176,10 @@ class Simulation:
         age = int(self.clock() - lock.holder.last_sign)
         return LockFacts(lock.run, lock.holder.by, lock.message, lock.fence, age, lock.token, pid=1)
 
-    def take(self, host: str, lock: Lock, stale: str) -> bool:
+    def take(self, host: str, lock: Lock, stale: str, age: int) -> bool:
         """lock-take: False when somebody holds it. Raises Locked for a fencing number that is not new."""
         there = self.locks.get(host)
-        if there and stale == there.token:
+        if there and stale == there.token and int(self.clock() - there.holder.last_sign) >= age:
             if there.holder.alive and not there.holder.asleep and there.holder is not lock.holder:
                 self.stolen.append(f"{host}: {lock.holder.by} took the lock of {there.holder.by}, who is at work")
             self.give_back(host, stale)

@@ -375,6 +375,19 @@ def test_of_many_who_take_the_lock_at_once_one_has_it(real: OnHost) -> None:
     assert real.call("lock-take", "2", "heir", "{}", token).stdout == "taken\n"
 
 
+def test_a_sleeper_who_wakes_between_the_look_and_the_take_over_keeps_its_lock(real: OnHost) -> None:
+    """Its laptop lid was shut for an hour; another desk takes the run up in the moment in which it is opened."""
+    real.call("lock-take", "1", "sleeper", "{}", "")
+    beat = real.state / "lock" / "beat"
+    os.utime(beat, (1, 1))
+    age = real.call("lock-show").stdout.splitlines()[0]
+    beat.touch()
+    late = real.call("lock-take", "2", "other", "{}", "sleeper", age)
+    assert late.returncode == 3 and late.stdout.splitlines()[1] == "sleeper"
+    os.utime(beat, (1, 1))
+    assert real.call("lock-take", "2", "other", "{}", "sleeper", age).stdout == "taken\n"
+
+
 def test_who_keeps_a_lock_is_told_when_it_is_lost(real: OnHost) -> None:
     real.call("lock-take", "1", "mine", "{}", "")
     keeping = real.begin([str(real.folder / "program.sh"), "lock-keep", "mine"])
