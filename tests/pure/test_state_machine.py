@@ -43,7 +43,7 @@ def shard(seed: int, histories: int) -> tuple[int, int]:
 
 @pytest.mark.long
 def test_the_promises_hold_over_many_random_histories(capsys: pytest.CaptureFixture[str]) -> None:
-    """make histories; STORMLIFT_SEED tells the same ones again, STORMLIFT_HISTORIES another number of them."""
+    """make histories; STORMLIFT_SEED tells the same ones again, STORMLIFT_HISTORIES another number (docs/histories.md)."""
     seed = int(os.environ.get("STORMLIFT_SEED") or secrets.randbelow(1 << 31))
     many, processes = int(os.environ.get("STORMLIFT_HISTORIES") or MANY), 2
     with capsys.disabled():
@@ -189,23 +189,23 @@ def a_run_goes_on_whatever_fails(patch: pytest.MonkeyPatch) -> None:
 
 # With a seed that finds it early; other seeds find it as well, within a hundred histories mostly.
 FAULTS: dict[Callable[[pytest.MonkeyPatch], None], tuple[int | str, int]] = {
-    nothing_is_held_and_nobody_looks: (2, 3),
+    nothing_is_held_and_nobody_looks: (2, 4),
     what_finished_runs_again: (3, 1),
     what_was_cut_off_counts_as_done: (3, 1),
     what_was_cut_off_runs_again_without_a_look: (3, 1),
-    nobody_is_asked: (3, 6),
+    nobody_is_asked: (3, 13),
     migrations_come_newest_first: (3, 2),
     a_repair_makes_no_dump: (4, 2),
     a_repair_drops_rows_unasked: (4, 1),
     nobody_lets_go: (5, 1),
     a_lock_counts_for_nothing: (6, 1),
-    a_host_does_not_ask_for_the_lock: (6, 1),
-    the_journal_is_written_without_the_lock: (6, 3),
+    a_host_does_not_ask_for_the_lock: (6, 4),
+    the_journal_is_written_without_the_lock: (6, 4),
     a_rollout_goes_on_whatever_fails: (7, 2),
     a_run_goes_on_whatever_fails: (7, 1),
     a_canary_is_one_of_many: (7, 2),
     failures_behind_the_canary_are_not_counted: (7, 4),
-    nobody_waits_for_a_pause: ("pause", 5),
+    nobody_waits_for_a_pause: ("pause", 8),
     whoever_does_not_get_healthy_has_not_failed: ("gate", 7),
     a_host_does_not_hear_of_ctrl_c: ("ctrl-c", 3),
 }
