@@ -7,10 +7,12 @@ from functools import partial
 from rollout import journal, repairs
 from rollout.batches import UNGATED
 from rollout.errors import Locked, StepFailed, StormliftError
+from rollout.execute import PLAN_FILE
 from rollout.locks import DEAD_S
 from rollout.model import Finding, Severity
 from rollout.roll import Outcome
 from rollout.versions import order
+from tests.pure import promises
 from tests.pure.controller import Controller
 from tests.pure.promises import Broken
 from tests.pure.simulation import Simulation
@@ -37,11 +39,17 @@ def all_end_well(sim: Simulation) -> None:
 
 
 def _overtaken(sim: Simulation, name: str) -> bool:
-    """True when somebody took the packages by hand beyond the target of a run that is open: no command leads back."""
-    newest = max(
-        (box.release(package) for box in sim.estates[name].boxes.values() for package in box.installed), key=order
-    )
-    return any(order(str(run.data["to"])) < order(newest) for run in _open(sim, name))
+    """True when somebody took the packages by hand beyond a stop, or the target, that an open run has not settled: the step
+    of an older release may have no working copy in what is there, and no command leads back."""
+    boxes = sim.estates[name].boxes
+    newest = max((box.release(package) for box in boxes.values() for package in box.installed), key=order)
+    for opened in _open(sim, name):
+        hops = {phase.hop for phase in promises.plan_of(sim.machines[opened.host].kept[opened.run, PLAN_FILE]).phases}
+        records = sim.records(opened.host)
+        settled = {r.data["release"] for r in records if r.event == "settled" and r.run == opened.run}
+        if any(order(hop) < order(newest) for hop in hops - settled):
+            return True
+    return False
 
 
 def _upgrade(sim: Simulation, name: str) -> None:
