@@ -167,14 +167,16 @@ def test_a_line_of_whoever_lost_the_lock_is_not_written(real: OnHost) -> None:
 
 def test_whoever_comes_later_follows_what_runs_from_its_first_event(followed: OnHost) -> None:
     fleet = Fleet("a")
-    first = (job("one"), job("two", "sleep", "0.5"))
+    go = followed.folder / "go"
+    first = (job("one"), job("two", *waits_for(go)))
     began = followed.submitted("r1", "s1", first)
     followed.wait_for(followed.segment("r1", "s1") / "events", f"@started {key('two')}")
     joined = followed.submitted("r1", "s2", (job("three"),))
+    assert joined.stdout and joined.stdout.readline() == "@follow busy\n"
+    go.touch()
     began_said, _ = began.communicate(timeout=PATIENCE_S)
     joined_said, _ = joined.communicate(timeout=PATIENCE_S)
-    assert (began_said.splitlines()[0], joined_said.splitlines()[0]) == ("@follow own", "@follow busy")
-    assert joined_said.splitlines()[1:] == began_said.splitlines()[1:]
+    assert began_said == f"@follow own\n{joined_said}"
 
     machine = fleet.machines["a"]
     assert machine.submit("s1", first, "") is machine.submit("s2", (job("three"),), "")
@@ -199,17 +201,20 @@ def test_a_lost_link_is_taken_up_where_it_was_lost(followed: OnHost) -> None:
 
 
 def test_a_command_that_outlives_its_runner_is_waited_for_and_nothing_is_begun_beside_it(followed: OnHost) -> None:
-    diary = followed.folder / "diary"
-    slow = job("one", "sh", "-c", f"echo begun >>{diary}; sleep 1; echo ended >>{diary}")
+    diary, go = followed.folder / "diary", followed.folder / "go"
+    slow = job("one", *waits_for(go, f"echo begun >>{diary}", f"echo ended >>{diary}"))
     began = followed.submitted("r1", "s1", (slow, job("two")))
     followed.wait_for(diary, "begun")
     os.kill(followed.pid("r1", "s1"), signal.SIGKILL)
     # The same command again, from another desk.
     again = followed.submitted("r1", "s2", (job("one", "sh", "-c", f"echo again >>{diary}"),))
-    said, _ = again.communicate(timeout=PATIENCE_S)
+    assert again.stdout and again.stdout.readline() == "@follow busy\n"
+    while again.stdout.readline() != "@alone\n":
+        assert again.poll() is None
+    go.touch()
+    assert again.communicate(timeout=PATIENCE_S)[0] == "@gone\n"
     assert diary.read_text() == "begun\nended\n"
-    assert (said.splitlines()[0], said.splitlines()[-2:]) == ("@follow busy", ["@alone", "@gone"])
-    assert began.communicate(timeout=PATIENCE_S)[0].splitlines()[-2:] == ["@alone", "@gone"]
+    assert began.communicate(timeout=PATIENCE_S)[0].splitlines()[-1] == "@gone"
     # Then the repeat class decides; here it is run again.
     assert (
         followed.submitted("r1", "s3", (job("one", attempt=2),)).communicate(timeout=PATIENCE_S)[0].endswith("@end\n")
@@ -261,7 +266,7 @@ def test_a_pid_that_somebody_else_has_now_is_nobody_of_ours(real: OnHost) -> Non
 
 def test_a_halt_ends_the_segment_after_the_step_that_runs(followed: OnHost) -> None:
     going_on = followed.folder / "going-on"
-    jobs = (job("one"), job("two", "sh", "-c", f"while [ ! -e {going_on} ]; do sleep 0.05; done"), job("three"))
+    jobs = (job("one"), job("two", *waits_for(going_on)), job("three"))
     following = followed.submitted("r1", "s1", jobs)
     followed.wait_for(followed.segment("r1", "s1") / "events", f"@started {key('two')}")
     assert followed.call("halt", "r1", "s1").returncode == 0
@@ -305,11 +310,13 @@ def test_a_halt_holds_up_nothing_that_is_submitted_later(real: OnHost) -> None:
 
 
 def test_a_halt_by_whoever_attached_stops_what_runs_and_spares_other_runs(real: OnHost) -> None:
-    jobs = (job("one", "sleep", "1"), job("two"))
+    go = real.folder / "go"
+    jobs = (job("one", *waits_for(go)), job("two"))
     following = real.submitted("r1", "s1", jobs)
     real.wait_for(real.segment("r1", "s1") / "events", f"@started {key('one')}")
     real.call("halt", "r9", "s9")
     real.call("halt", "r1", "s2")
+    go.touch()
     assert told(following.communicate(timeout=PATIENCE_S)[0].splitlines())[-1] == ("halted", key("two"))
     assert sorted(path.name for path in real.state.glob("*/segments/*.halt")) == ["s2.halt", "s9.halt"]
 
@@ -326,11 +333,12 @@ def test_a_halt_by_whoever_attached_stops_what_runs_and_spares_other_runs(real: 
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_runner_that_is_to_end_lets_its_step_end_and_begins_none(followed: OnHost, code: int) -> None:
-    diary = followed.folder / "diary"
-    slow = job("one", "sh", "-c", f"echo begun >{diary}; sleep 0.5; exit {code}")
+    diary, go = followed.folder / "diary", followed.folder / "go"
+    slow = job("one", *waits_for(go, f"echo begun >{diary}", f"exit {code}"))
     following = followed.submitted("r1", "s1", (slow, job("two")))
     followed.wait_for(diary, "begun")
     os.kill(followed.pid("r1", "s1"), signal.SIGTERM)
+    go.touch()
     said = following.communicate(timeout=PATIENCE_S)[0].splitlines()
 
     fleet = Fleet("a")
@@ -408,6 +416,11 @@ def test_who_keeps_a_lock_is_told_when_it_is_lost(real: OnHost) -> None:
     assert (real.state / "lock" / "token").read_text() == "theirs"
     real.call("lock-release", "theirs")
     assert not (real.state / "lock").exists()
+
+
+def waits_for(go: Path, first: str = ":", then: str = ":") -> tuple[str, ...]:
+    """A command that does FIRST, waits until GO is there, and does THEN; however slow the machine is."""
+    return "sh", "-c", f"{first}; while [ ! -e {go} ]; do sleep 0.05; done; {then}"
 
 
 class MemoryHalt:
