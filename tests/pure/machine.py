@@ -234,10 +234,11 @@ class Machine:
 
     def _ended(self, segment: Segment, job: Job, code: int, proved: bool = False) -> Generator[Moment, None, int]:
         at, word = self.world.clock(), "true" if proved else "false"
-        self.append(
+        if not self.append(
             f'{job.head},"event":"finished","at":{int(at)},"attempt":{job.todo.attempt},"code":{code},'
             f'"data":{{"proved":{word}}}}}'
-        )
+        ):
+            code = NOT_JOURNALLED
         yield Moment(self.name, "finished", job.key, job.todo.attempt)
         segment.say(f"| what {job.todo.step.id} said\n| its last line")
         segment.say(f"@finished {job.key} {at} {code} {word}")

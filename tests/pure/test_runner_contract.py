@@ -162,6 +162,21 @@ def test_a_line_of_whoever_lost_the_lock_is_not_written(real: OnHost) -> None:
     assert real.journal == "line\n"
 
 
+def test_a_step_whose_end_cannot_be_journalled_has_not_ended(real: OnHost) -> None:
+    """Else the next step follows it, and a later run has it to do again behind that one."""
+    fills = job("one", "ln", "-sf", "/dev/full", str(real.state / "journal"))
+    tale = [("started", key("one")), ("finished", key("one"), "73", "false")]
+    assert told(real.run("r1", "s1", (fills, job("two")))) == tale
+
+    memory = Fleet("a").machines["a"]
+    segment = memory.submit("s1", (job("one"), job("two")), "")
+    while (moment := memory.move(segment)) and moment.when != "started":
+        pass
+    memory.full = True
+    memory.go_on()
+    assert told(segment.events.splitlines()) == tale
+
+
 # Start or attach.
 
 
