@@ -98,6 +98,8 @@ follow() {
     _tries=$((_tries + 1))
     nap
   done
+  # Whoever gives it up begins in its place: it must not come later and work beside the one that is started instead.
+  [ -s "$1/pid" ] || mkdir "$1/begun" 2>/dev/null
   if runs "$1" && tail --help 2>&1 | grep -q -e --pid; then
     tail -c +$(($2 + 1)) -f -s 0.2 --pid="$(cat "$1/pid")" "$1/events"
   else

@@ -212,6 +212,23 @@ def test_a_lost_link_is_taken_up_where_it_was_lost(followed: OnHost) -> None:
     assert rest == f"@follow own\n{whole_tale[10:]}"
 
 
+def test_a_runner_that_was_given_up_begins_nothing_later(tmp_path: Path) -> None:
+    """Whoever comes back over a new link may find the first submission still waiting for a busy disk."""
+    real = OnHost(tmp_path)
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    for name, script in (("sync", f"while [ ! -e {go} ]; do /bin/sleep 0.05; done"), ("sleep", "exec /bin/sleep 0.01")):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    jobs = (job("one", "touch", str(ran)),)
+    late = real.submitted("r1", "s1", jobs)
+    real.wait_for(real.segment("r1", "s1") / "until")
+    said, _ = real.submitted("r1", "s1", jobs).communicate(timeout=PATIENCE_S)
+    assert said.splitlines() == ["@follow own", "@gone"]
+    go.touch()
+    assert late.communicate(timeout=PATIENCE_S)[0].splitlines() == ["@follow own", "@gone"]
+    assert not ran.exists() and real.journal == ""
+
+
 # A runner that was killed alone.
 
 
