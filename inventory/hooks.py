@@ -8,6 +8,7 @@ from inventory.shapes import found, table, text
 from rollout.model import HOOKS, Hook
 
 _SECONDS = re.compile(r"[1-9]\d{0,4}")
+_NO_WORD = re.compile("[\0\ud800-\udfff]")  # YAML can write them, no program can be given them
 _EXPECTED = "a command: words in a list, or a line that is split as a shell would"
 
 
@@ -33,6 +34,13 @@ def _hook(point: str, entry: Entry, environment: str) -> Hook:
 
 
 def _command(value: Value, key: str) -> tuple[str, ...]:
+    words = _words(value, key)
+    if any(map(_NO_WORD.search, words)):
+        raise mistake(value.place, key, "expected words of whole characters, found a NUL or half of one")
+    return words
+
+
+def _words(value: Value, key: str) -> tuple[str, ...]:
     if isinstance(value, Listing) and value.items:
         return (text(value.items[0], key, "a command").text, *(_word(item, key) for item in value.items[1:]))
     line = text(value, key, _EXPECTED)

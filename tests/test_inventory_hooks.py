@@ -46,6 +46,8 @@ MISTAKES = [
     ("hooks:\n  before-run: ['', x]", 3, "hooks.before-run: expected a command", ""),
     ("hooks:\n  before-run: [x, [y]]", 3, "hooks.before-run: expected words in the list", ""),
     ("hooks:\n  before-run: [x, {y: z}]", 3, "hooks.before-run: expected words in the list", ""),
+    ('hooks:\n  before-run: [x, "a\\0b"]', 3, "hooks.before-run: expected words of whole characters", ""),
+    ('hooks:\n  before-run: "x \\ud800"', 3, "hooks.before-run: expected words of whole characters", ""),
     ('hooks:\n  before-run: say "it', 3, "hooks.before-run: a quote in it is not closed", ""),
     ("hooks:\n  before-run: {timeout: 5}", 3, "hooks.before-run.command: missing", ""),
     ("hooks:\n  before-run: {command: x, tiemout: 5}", 3, "hooks.before-run.tiemout: unknown", "did you mean timeout?"),
