@@ -117,7 +117,7 @@ def check(hooks: Iterable[Hook], root: Path) -> None:
     """Raise UsageError when the program of a hook is not there, before anything begins."""
     for hook in hooks:
         name = hook.argv[0]
-        if not (os.access(root / name, os.X_OK) if "/" in name else shutil.which(name)):
+        if not shutil.which(str(root / name) if "/" in name else name):
             raise UsageError(
                 f"hook {hook.point} of {hook.inventory}: there is no program {name}",
                 f"check hooks.{hook.point} of {hook.inventory}.yml; a path counts from {root}",
@@ -143,20 +143,21 @@ def run(hook: Hook, message: Mapping[str, object], root: Path) -> str:
         try:
             code = process.wait(hook.timeout)
         except subprocess.TimeoutExpired:
-            _end(process)
-            raise HookFailed(f"ran out of its {hook.timeout} s", log=_end_of(said)) from None
+            left = "" if _end(process) else f"; it may not be ended from here and goes on as process {process.pid}"
+            raise HookFailed(f"ran out of its {hook.timeout} s{left}", log=_end_of(said)) from None
         if code != 0:
             raise HookFailed(f"exit code {code}" if code > 0 else f"killed by signal {-code}", log=_end_of(said))
         return _end_of(said)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """TERM, then KILL, for the hook and everything that it started in its group."""
+def _end(process: "subprocess.Popen[bytes]") -> bool:
+    """TERM, then KILL, for the hook and everything that it started in its group; False when it lives on."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # it may be root's by now: sudo
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_TERM_S)
+    return process.poll() is not None
 
 
 def _end_of(file: IO[bytes]) -> str:

@@ -55,6 +55,8 @@ def test_a_program_of_the_project_is_named_by_its_path(tmp_path: Path) -> None:
     assert failed_to_start(named, tmp_path) == "cannot be run: Permission denied"
     program.chmod(0o755)
     check([named, Hook("after-run", ("sh",))], tmp_path)
+    with pytest.raises(UsageError, match=r"there is no program \./bin"):
+        check([Hook("after-run", ("./bin",))], tmp_path)
     assert run(named, {}, tmp_path) == "here\n"
     with pytest.raises(UsageError, match="no-such-program"):
         check([Hook("after-run", ("no-such-program",))], tmp_path)
@@ -106,6 +108,17 @@ def test_out_of_time_ends_it_with_everything_that_it_started_however_deaf(marks:
     error = failed("trap '' TERM; echo begun; sh deaf.sh & while :; do sleep 1; done", marks, timeout=1)
     assert (error.message, error.log) == ("ran out of its 1 s", "begun\n")
     assert gone(marks / "child.pid")
+
+
+def test_one_that_became_root_cannot_be_ended_and_is_named(marks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(group: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("tasks.hooks.os.killpg", refused)
+    monkeypatch.setattr("tasks.hooks._TERM_S", 0.1)
+    error = failed("echo $$ >own.pid; exec sleep 600", marks, timeout=1)
+    pid = (marks / "own.pid").read_text().strip()
+    assert error.message == f"ran out of its 1 s; it may not be ended from here and goes on as process {pid}"
 
 
 def test_a_child_that_stays_behind_holds_nothing_up_and_lives(marks: Path) -> None:
