@@ -37,6 +37,7 @@ STOPPING = (
 LEFT_AT_ONCE = (
     "\nstormlift: left at once; steps that run on hosts go on by themselves, the same command picks them up\n"
 )
+_CURSOR = "\x1b[?25h"  # the live view hides it, and nobody is left to show it again
 HOSTS_HELP = "who: environment file, group, deployment or host; commas, ! to leave out, globs"
 
 
@@ -65,6 +66,11 @@ def show_error(error: StormliftError) -> None:
     print(f"stormlift: error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"stormlift: hint: {error.hint}", file=sys.stderr)
+
+
+def live() -> bool:
+    """Whether stderr is a terminal that a live view can be drawn on."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Desk:
@@ -187,7 +193,7 @@ class Desk:
         def pressed(number: int, frame: object) -> None:
             if self.stopping:
                 # Not through sys.stderr, which whoever was interrupted may be in the middle of.
-                os.write(2, LEFT_AT_ONCE.encode())
+                os.write(2, (_CURSOR if live() else "").encode() + LEFT_AT_ONCE.encode())
                 os._exit(Interrupted.exit_code)
             self.stopping = True
             os.write(2, STOPPING.encode())

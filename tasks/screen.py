@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollout.codec import encode
 from rollout.events import Event
+from tasks.edge import live
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -151,9 +151,9 @@ class EventFile:
 def shown(sitting: "Desk", run: str, names: tuple[str, ...]) -> Iterator[None]:
     """Show what happens while the block runs, and keep it in the run's folder."""
     sitting.sinks.append(EventFile(sitting.runs / run, sitting.mask))
-    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        with Live(names) as live:
-            sitting.sinks.append(live)
+    if live():
+        with Live(names) as view:
+            sitting.sinks.append(view)
             yield
     else:
         sitting.sinks.append(Lines(sitting.say))
