@@ -111,7 +111,8 @@ def sizes(count: int, spec: str) -> list[int]:
 
 def _size(word: str, count: int) -> int:
     number = word.removesuffix("%")
-    if not number.isascii() or not number.isdigit() or int(number) == 0 or (word.endswith("%") and int(number) > 100):
+    known = number.isascii() and number.isdigit() and len(number) < 10
+    if not known or int(number) == 0 or (word.endswith("%") and int(number) > 100):
         raise UsageError(
             f"--batch {word!r} is no batch", "expected a number, a percentage, or a ramp: 1 or 25% or 1,25%,100%"
         )

@@ -252,6 +252,6 @@ def new_run(clock: float) -> str:
 
 def whole_number(text: str, flag: str) -> int:
     """TEXT as a whole number from 0 on. Raises UsageError."""
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise UsageError(f"--{flag} {text!r} is no whole number", f"expected something like --{flag} 0")
     return int(text)

@@ -51,7 +51,9 @@ def test_a_ramp_repeats_its_last_size(count: int, spec: str, expected: list[int]
     assert sizes(count, spec) == expected
 
 
-@pytest.mark.parametrize("spec", ["", "0", "0%", "101%", "-1", "1.5", "x", "1,,2", "1,", "%", "²", "\u0661"])
+@pytest.mark.parametrize(
+    "spec", ["9" * 5000, "9" * 5000 + "%", "", "0", "0%", "101%", "-1", "1.5", "x", "1,,2", "1,", "%", "²", "\u0661"]
+)
 def test_what_is_no_batch_is_refused_even_when_there_is_nothing_to_do(spec: str) -> None:
     for refused in (Pace(spec).check, lambda: rollout([], Pace(spec))):
         with pytest.raises(UsageError) as caught:

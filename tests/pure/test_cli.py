@@ -134,6 +134,7 @@ def test_help_is_shown_and_nothing_is_run() -> None:
         (("--max-failures", "x"), "--max-failures 'x' is no whole number"),
         (("--wait-between", "-1"), "--wait-between '-1' is no whole number"),
         (("--soak", "2m"), "--soak '2m' is no whole number"),
+        (("--soak", "9" * 5000), f"--soak '{'9' * 5000}' is no whole number"),
         (("--soak", "60", "--gate-deadline", "60"), "--gate-deadline 60 leaves no time to be healthy for --soak 60"),
     ],
 )
