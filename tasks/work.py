@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 
 from rollout import codec, journal
 from rollout.batches import UNGATED
-from rollout.errors import HookFailed, Inhibited, PlanRefused, StepFailed
+from rollout.errors import HookFailed, Inhibited, PlanRefused, StepFailed, Unreachable
 from rollout.execute import PLAN_FILE
 from rollout.facts import Facts
 from rollout.model import Deployment, DeploymentPlan, Severity
@@ -164,8 +164,16 @@ def finish(sitting: Desk, result: Result, orders: Orders, run: str) -> int:
 
         rows = [(o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s} s" if o.downtime_s else "-") for o in outcomes]
         sitting.out(table(("deployment", "hosts", "outcome", "st2 was down"), rows))
-    codes = [*(each.exit_code for each in outcomes), *(error.exit_code for error in result.hooks)]
-    return next(filter(None, codes), 0)
+    return exit_code(result)
+
+
+def exit_code(result: Result) -> int:
+    """The first error's, but an unreachable host's promises that nothing was changed: it stands only when that is so."""
+    every = [*(each.exit_code for each in result.outcomes), *(error.exit_code for error in result.hooks)]
+    codes = [code for code in every if code]
+    changed = StepFailed.exit_code in codes or any(each.outcome in ("upgraded", "done") for each in result.outcomes)
+    first = next(iter(codes), 0)
+    return StepFailed.exit_code if changed and first == Unreachable.exit_code else first
 
 
 def failure_text(outcome: Outcome) -> str:

@@ -10,6 +10,7 @@ from rollout.facts import LockFacts
 from rollout.gate import Sick
 from rollout.locks import DEAD_S, Me, decide
 from rollout.roll import Outcome, failure, roll
+from tasks.work import Result, exit_code
 from tests.pure.crew import Story
 
 
@@ -96,6 +97,25 @@ def test_a_failure_says_step_host_hint_and_log() -> None:
     assert (made.outcome, made.failed_step, made.failed_host, made.exit_code) == ("failed", "2.2.1:x", "a", 3)
     assert (made.error, made.hint, made.log, made.run) == ("a: do x: exit code 1", "type this", "last line", "r1")
     assert failure("pair", (), Locked("x"), "r1").failed_step == ""
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ({}, 0),
+        ({"a": ("upgraded", 0)}, 0),
+        ({"a": ("failed", 5), "b": ("not attempted", 0)}, 5),
+        ({"a": ("unchanged", 0), "b": ("failed", 5)}, 5),
+        ({"a": ("upgraded", 0), "b": ("failed", 5)}, 3),
+        ({"a": ("failed", 5), "b": ("failed", 3)}, 3),
+        ({"a": ("upgraded", 0), "b": ("failed", 4), "c": ("failed", 5)}, 4),
+    ],
+)
+def test_an_unreachable_host_is_the_exit_code_only_while_nothing_was_changed(
+    outcomes: dict[str, tuple[str, int]], code: int
+) -> None:
+    made = [Outcome(name, word, (), exit_code=each) for name, (word, each) in outcomes.items()]
+    assert exit_code(Result(made)) == code
 
 
 # Between batches.
