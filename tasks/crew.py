@@ -95,7 +95,7 @@ class Crew:
         for step in checks:
             try:
                 self._sitting.fleet[host].probe("at-once", *step.argv[1:])
-            except (StepFailed, Unreachable) as error:
+            except StormliftError as error:
                 said = [line for line in getattr(error, "log", "").splitlines() if line.strip()]
                 return Sick(host, step.id, step.title, said[-1] if said else error.message)
         return None

@@ -1,14 +1,18 @@
 """The health gate: which checks it asks, and how long a deployment must be well, without a break, by when."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import migrations
 from rollout import plan as planner
+from rollout.errors import InventoryError
 from rollout.gate import LOOK_EVERY_S, Gate, Sick, probes
 from rollout.model import Kind, Phase
+from tasks.crew import Crew
 from tests.pure.boxes import box, by_name, deployment, yum_box
 from tests.pure.sketch import check, phase, plan, step
 
@@ -108,3 +112,18 @@ def test_the_gate_asks_about_the_last_hop_and_about_nothing_where_nothing_was_ve
     )
     assert [each.id for each in probes(plan(first, last))] == ["new"]
     assert probes(plan()) == ()
+
+
+def test_whatever_keeps_a_look_from_an_answer_is_what_is_wrong() -> None:
+    """An error on the way ends no rollout: what came out before it must still be told."""
+
+    class Host:
+        def probe(self, *words: str) -> str:
+            raise InventoryError("known_hosts: cannot be read", "")
+
+    looked = check("verify.units", "a", argv=("stormlift-host", "serving", "st2api"))
+    work = SimpleNamespace(plan=plan(phase(Phase.VERIFY, looked), hosts=("a",)))
+    sitting = SimpleNamespace(fleet={"a": Host()})
+    crew = Crew(cast(Any, sitting), cast(Any, {"one": work}), cast(Any, None), cast(Any, None), "upgrade", {})
+    sick = crew.look("one")
+    assert sick and (sick.host, sick.words) == ("a", "known_hosts: cannot be read")
