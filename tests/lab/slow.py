@@ -24,15 +24,20 @@ from rollout.secret import Mask, Secret
 
 STATE = "/var/lib/stormlift"
 DIARY = "/var/lib/slow-step"
-LINES = 5  # one a second
+GO = "/var/lib/slow-step.go"
+LINES = 5
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "2.2.1:slow"
 WHOLE = [f"line {number}" for number in range(1, LINES + 1)]
 
 
 def step(repeat: Repeat) -> Step:
-    """The step: a line a second into its log and into the diary, which no run of it empties."""
-    talk = f"for n in $(seq {LINES}); do echo line $n; echo line $n >>{DIARY}; sleep 1; done"
+    """The step: lines into its log and into the diary, which no run of it empties; after two of them it waits for GO.
+
+    Whoever tests what happens in its middle says when that is over, so it is no matter of seconds on a slow machine.
+    """
+    wait = f"[ $n != 2 ] || until [ -e {GO} ]; do sleep 0.1; done"
+    talk = f"for n in $(seq {LINES}); do echo line $n; echo line $n >>{DIARY}; {wait}; done"
     done = ("grep", "-qx", f"line {LINES}", DIARY)
     return Step("slow", "a slow step", Phase.PACKAGES, ("sh", "-c", talk), repeat=repeat, postcondition=done)
 
@@ -89,9 +94,15 @@ class Bench:
         """Every line that the step ever wrote."""
         return self.root(f"cat {DIARY}").splitlines()
 
+    def goes_on(self) -> None:
+        """The step need not wait any longer; a later run of it will not wait at all."""
+        self.root(f"touch {GO}")
+
     def clean(self) -> None:
         """Nothing of any run is left on the host."""
-        self.root(f"rm -rf {STATE} {DIARY}; ! command -v systemctl >/dev/null || systemctl reset-failed 'stormlift-*'")
+        self.root(
+            f"rm -rf {STATE} {DIARY} {GO}; ! command -v systemctl >/dev/null || systemctl reset-failed 'stormlift-*'"
+        )
 
 
 def as_json(told: Told) -> str:

@@ -14,7 +14,7 @@ from lab.docker import docker
 from lab.fleet import Fleet
 from rollout.execute import Told
 from rollout.model import Repeat
-from tests.lab.slow import KEY, LINES, STATE, WHOLE, Bench, from_json
+from tests.lab.slow import GO, KEY, LINES, STATE, WHOLE, Bench, from_json
 
 pytestmark = pytest.mark.lab
 SYSTEMD = ("apt1", "yum1", "apt2", "yum2")
@@ -92,7 +92,11 @@ def goes_on_and_is_picked_up(bench: Bench, between: Callable[[Bench, "subprocess
         if between is killed:
             first_desk.result()
         link = bench.link()
-        told = list(bench.told(link))
+        told = []
+        for each in bench.told(link):
+            told.append(each)
+            if each.kind == "started":
+                bench.goes_on()
     assert [each.kind for each in told] == ["started", "finished", "interrupted"]
     assert is_whole(told[1])
     if said := first_desk.result():
@@ -138,7 +142,10 @@ def test_logind_ends_what_a_login_leaves_behind_and_not_the_step(bench: Benches)
     wait_until(lambda: step.root("loginctl list-sessions --no-legend") == "")
     assert len(step.diary()) < LINES, "the step was over before its login was"
     link = step.link()
-    assert is_whole(list(step.told(link))[-2])
+    following = step.told(link)
+    assert next(following).kind == "started"
+    step.goes_on()
+    assert is_whole(next(following))
     link.close()
     assert step.diary() == WHOLE
 
@@ -154,6 +161,8 @@ def test_a_command_whose_runner_was_killed_is_waited_for_and_then_proved(bench: 
             if each.kind == "started":
                 wait_until(lambda: len(bench.diary()) >= 2)
                 bench.root(f"kill -KILL $(cat {STATE}/{bench.run}/segments/*/pid)")
+            if each.kind == "alone":
+                bench.goes_on()
         assert told == ["started", "alone", "interrupted"]
         assert bench.diary() == WHOLE
         known = link.records()
@@ -172,8 +181,12 @@ def test_another_desk_begins_nothing_beside_a_command_whose_runner_was_killed(be
         wait_until(lambda: len(bench.diary()) >= 2)
         bench.root(f"kill -KILL $(cat {STATE}/{bench.run}/segments/*/pid)")
         killed(bench, controller)
-        link = bench.link()
-        assert [each.kind for each in bench.told(link)] == ["started", "alone", "interrupted"]
+        link, told = bench.link(), []
+        for each in bench.told(link):
+            told.append(each.kind)
+            if each.kind == "alone":
+                bench.goes_on()
+        assert told == ["started", "alone", "interrupted"]
         assert bench.diary() == WHOLE
         # Safe to repeat, so it is repeated: after the first one had ended.
         assert [each.kind for each in bench.told(link, link.records())] == ["started", "finished"]
@@ -213,6 +226,7 @@ def test_a_step_whose_host_lost_power_is_interrupted_and_its_pid_is_nobody(bench
         wait_until(lambda: bench.root(f"pgrep -o sshd >$(echo {STATE}/{bench.run}/segments/*/pid) && echo there"))
         before = bench.diary()
         assert 0 < len(before) < LINES and before == WHOLE[: len(before)]
+        bench.goes_on()
         link = bench.link()
         known = link.records()
         assert [r.event for r in known] == ["started"]
@@ -248,7 +262,14 @@ def test_who_watches_while_the_host_loses_power_is_told_that_the_step_was_interr
 @pytest.mark.usefixtures("restarted")
 def test_a_host_that_shuts_down_lets_the_step_end_first(bench: Benches) -> None:
     def check(bench: Bench) -> None:
-        told = watched_while(bench, lambda: bench.fleet.restart(bench.name, ready=False))
+        going = f"until systemctl is-system-running | grep -q stopping; do sleep 0.1; done; touch {GO}"
+
+        def shut_down() -> None:
+            with ThreadPoolExecutor() as pool:
+                pool.submit(bench.root, going)
+                bench.fleet.restart(bench.name, ready=False)
+
+        told = watched_while(bench, shut_down)
         assert told == ["started", "finished"]
         assert bench.diary() == WHOLE
 
