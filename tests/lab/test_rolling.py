@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab.fleet import Fleet
-from lab.topology import HOSTS
+from lab.topology import DEPLOYMENTS
 from rollout.model import HOOKS
 from tests.lab.desk import Operator, write_inventory
 from tests.lab.ground import Ground
@@ -65,7 +65,8 @@ def heard(operator: Operator) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_a_failing_canary_leaves_every_other_deployment_as_it_was(operator: Operator) -> None:
-    assert {host.name for host in HOSTS} == {"apt1", *OTHERS}
+    hosts = {name for each in DEPLOYMENTS for name in (*each.hosts, each.database_host)}
+    assert hosts == {"apt1", *OTHERS}
     before = as_it_is(operator.fleet)
     assert "st2" in before["yum1"] and "executions_v2" in before["yum1"] and "executions_v2" in before["db1"]
     store_down(operator.fleet, "apt1", down=True)
