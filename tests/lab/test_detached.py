@@ -66,41 +66,34 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.2)
 
 
-# What comes between: each gives what the controller that was there at the start has told, "" when it could not.
+# What comes between.
 
 
-def killed(bench: Bench, controller: "subprocess.Popen[str]") -> str:
+def killed(bench: Bench, controller: "subprocess.Popen[str]") -> None:
     """The controller gets SIGKILL: no handler runs, and sshd ends the session."""
     controller.kill()
     controller.communicate()
-    return ""
 
 
-def cut(bench: Bench, controller: "subprocess.Popen[str]") -> str:
+def cut(bench: Bench, controller: "subprocess.Popen[str]") -> None:
     """The processes of the session die on the host; the controller lives and finds its link gone."""
     bench.root("pkill -KILL -f '^sshd: deploy'")
-    said, _ = controller.communicate(timeout=PATIENCE_S)
-    assert controller.returncode == 0, said
-    return said
 
 
-def goes_on_and_is_picked_up(bench: Bench, between: Callable[[Bench, "subprocess.Popen[str]"], str]) -> None:
+def goes_on_and_is_picked_up(bench: Bench, between: Callable[[Bench, "subprocess.Popen[str]"], None]) -> None:
     controller = bench.begins()
     wait_until(lambda: len(bench.diary()) >= 2)
-    with ThreadPoolExecutor() as pool:
-        first_desk = pool.submit(between, bench, controller)
-        if between is killed:
-            first_desk.result()
-        link = bench.link()
-        told = []
-        for each in bench.told(link):
-            told.append(each)
-            if each.kind == "started":
-                bench.goes_on()
+    between(bench, controller)
+    link, told = bench.link(), []
+    for each in bench.told(link):
+        told.append(each)
+        if each.kind == "started":
+            bench.goes_on()
     assert [each.kind for each in told] == ["started", "finished", "interrupted"]
     assert is_whole(told[1])
-    if said := first_desk.result():
-        assert is_whole(from_json(said.splitlines()[-1]))
+    if between is cut:
+        said, _ = controller.communicate(timeout=PATIENCE_S)
+        assert controller.returncode == 0 and is_whole(from_json(said.splitlines()[-1])), said
     assert bench.diary() == WHOLE
     known = link.records()
     link.close()
@@ -115,7 +108,7 @@ def is_whole(told: Told) -> bool:
 
 @pytest.mark.parametrize("between", [killed, cut])
 def test_under_systemd_a_step_goes_on_and_another_desk_gets_its_log_and_code(
-    bench: Benches, between: Callable[[Bench, "subprocess.Popen[str]"], str]
+    bench: Benches, between: Callable[[Bench, "subprocess.Popen[str]"], None]
 ) -> None:
     at_once([bench(name) for name in SYSTEMD], lambda each: goes_on_and_is_picked_up(each, between))
 
@@ -123,7 +116,7 @@ def test_under_systemd_a_step_goes_on_and_another_desk_gets_its_log_and_code(
 @pytest.mark.parametrize("sysv_shell", ["dash", "bash", "busybox"], indirect=True)
 @pytest.mark.parametrize("between", [killed, cut])
 def test_under_system_v_init_too_whatever_sh_is(
-    bench: Benches, sysv_shell: str, between: Callable[[Bench, "subprocess.Popen[str]"], str]
+    bench: Benches, sysv_shell: str, between: Callable[[Bench, "subprocess.Popen[str]"], None]
 ) -> None:
     goes_on_and_is_picked_up(bench("sysv1"), between)
 
