@@ -110,10 +110,14 @@ def sizes(count: int, spec: str) -> list[int]:
 
 
 def _size(word: str, count: int) -> int:
-    number = word.removesuffix("%")
-    known = number.isascii() and number.isdigit() and len(number) < 10
-    if not known or int(number) == 0 or (word.endswith("%") and int(number) > 100):
+    given = number(word.removesuffix("%"))
+    if not given or (word.endswith("%") and given > 100):
         raise UsageError(
             f"--batch {word!r} is no batch", "expected a number, a percentage, or a ramp: 1 or 25% or 1,25%,100%"
         )
-    return max(1, count * int(number) // 100) if word.endswith("%") else int(number)
+    return max(1, count * given // 100) if word.endswith("%") else given
+
+
+def number(text: str) -> int | None:
+    """TEXT as a whole number from 0 on, of nine digits at the most; None when it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

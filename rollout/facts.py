@@ -127,13 +127,18 @@ class Facts:
         return bool(self.installed) and set(self.installed) <= _FRONT and set(self.units) <= _FRONT
 
 
+def back_hosts(facts: Mapping[str, Facts]) -> dict[str, Facts]:
+    """The hosts that carry more of st2 than its front: they stop and start together."""
+    return {name: each for name, each in facts.items() if each.installed and not each.front}
+
+
 def front_hosts(facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """The hosts that may be upgraded before the others stop: all they need of the deployment is its HTTP API.
 
     A chat bot asks the API for its commands when it starts, so it goes with the others where no API is up.
     """
-    behind = [each for each in facts.values() if each.installed and not each.front]
-    served = any("st2api" in each.active() for each in behind)
+    behind = back_hosts(facts)
+    served = any("st2api" in each.active() for each in behind.values())
     return tuple(name for name, each in facts.items() if each.front and behind and (served or not each.units))
 
 

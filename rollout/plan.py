@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from rollout import catalogue, codec, path
 from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
-from rollout.facts import Facts, mistral_host
+from rollout.facts import Facts, back_hosts, mistral_host
 from rollout.journal import settled
 from rollout.model import Deployment, DeploymentPlan, Finding, Hook, Migration, Phase, PhasePlan, Step
 from rollout.phases import hop_phases
@@ -129,9 +129,8 @@ def plan(
 
 def _packages_there(facts: Mapping[str, Facts]) -> str:
     """The newest release that is installed; of a host that may go ahead of the others only when there are no others."""
-    releases = {name: each.release for name, each in facts.items() if each.release}
-    back = [release for name, release in releases.items() if not facts[name].front]
-    return max(back or releases.values(), key=order, default="")
+    releases = [each.release for each in (back_hosts(facts) or facts).values() if each.release]
+    return max(releases, key=order, default="")
 
 
 def _mistral_behind(facts: Mapping[str, Facts]) -> bool:

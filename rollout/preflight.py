@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rollout import catalogue
-from rollout.facts import Facts, mistral_host
+from rollout.facts import Facts, back_hosts, mistral_host
 from rollout.journal import Record, disagreement, open_run, settled
 from rollout.model import Finding, Severity
 from rollout.versions import PackageVersion, order
@@ -133,7 +133,7 @@ def _candidates(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]
 
 def _went_first(facts: Hosts, stop: str) -> set[str]:
     """The front hosts that are further on their way to STOP than the others: an upgrade got to them, and was given up."""
-    behind = [order(each.release) for each in facts.values() if each.release and not each.front]
+    behind = [order(each.release) for each in back_hosts(facts).values() if each.release]
     front = {name: each for name, each in facts.items() if each.front and behind}
     return {name for name, each in front.items() if max(behind) < order(each.release) <= order(stop)}
 

@@ -18,6 +18,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from rollout.batches import number
 from rollout.errors import Interrupted, StormliftError, UsageError
 from rollout.events import Event, Sink
 from rollout.locks import Me
@@ -252,6 +253,6 @@ def new_run(clock: float) -> str:
 
 def whole_number(text: str, flag: str) -> int:
     """TEXT as a whole number from 0 on. Raises UsageError."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if (given := number(text)) is None:
         raise UsageError(f"--{flag} {text!r} is no whole number", f"expected something like --{flag} 0")
-    return int(text)
+    return given
