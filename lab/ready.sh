@@ -24,7 +24,7 @@ missing() {
   done
 }
 
-# Only while a host is being made ready, never while a test looks: a Mistral that comes up before its database does ends, and its units have no Restart=: when a whole rack boots at once
+# A Mistral that comes up before its database does ends, and its units have no Restart=: when a whole rack boots at once
 # somebody has to start it again.
 start_again() {
   failed=$(systemctl list-units --no-legend --plain --state=failed 'mistral*' 2>/dev/null | cut -d' ' -f1)
