@@ -136,8 +136,7 @@ class Controller(Fleet):
         if moment.when in ("recorded", "kept") and link and link.token != machine.token:
             self.sim.strangers.append(f"{self.by} wrote to {machine.name} without its lock: {moment.when}")
         if moment.when not in ("facts", "nap"):
-            for visits in (self.visits, self.sim.visits):
-                visits[self.sim.deployment_of[machine.name]] += 1
+            self.visits[self.sim.deployment_of[machine.name]] += 1
         for at, incident in [each for each in enumerate(self.incidents) if each[1].fits(moment)]:
             if incident.skip:
                 self.incidents[at] = replace(incident, skip=incident.skip - 1)
@@ -211,13 +210,9 @@ class Controller(Fleet):
         todo = {work.deployment.name: work for work in works if not work.plan.empty}
         if not todo:
             return []
-        before = {name: (self.sim.visits[name], self.sim.picture(name)) for name in todo}
         self.rollout = plan.rollout
         outcomes = roll.roll(plan.rollout, Shift(self, todo, plan, command, answers))
-        for name in (each.name for each in outcomes if each.outcome == "not attempted"):
-            visits, picture = before[name]
-            if self.visits[name] or (self.sim.visits[name] == visits and self.sim.picture(name) != picture):
-                self.touched.append(name)
+        self.touched = [each.name for each in outcomes if each.outcome == "not attempted" and self.visits[each.name]]
         return outcomes
 
     def baseline(self, words: str, release: str) -> list[Outcome]:

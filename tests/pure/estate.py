@@ -246,19 +246,3 @@ class Estate:
     def can_break(self) -> bool:
         """True while a mistral of a later release would make tables that are not there."""
         return "" < self.shared.revision < catalogue.mistral_head("2.2.0") and not self.shared.early
-
-    # --- read by promises --------------------------------------------------------------------------------
-
-    def picture(self) -> tuple[object, ...]:
-        """Everything that an upgrade of this deployment could change, to be compared."""
-        boxes = tuple(
-            (
-                box.name,
-                tuple(sorted(box.installed.items())),
-                *map(frozenset, (box.enabled, box.alive, box.strays, box.held)),
-            )
-            for box in self.boxes.values()
-        )
-        shared = self.shared
-        database = (shared.revision, frozenset(shared.early), tuple(sorted(shared.rows.items())), len(shared.dumps))
-        return (*boxes, database, shared.unscoped, shared.old, shared.registered)

@@ -89,7 +89,6 @@ def somebody_starts_st2(controller: Controller, moment: Moment) -> None:
 def somebody_stops_st2(controller: Controller, moment: Moment) -> None:
     """st2ctl stop, by somebody who knows of no upgrade."""
     name = controller.sim.deployment_of[moment.host]
-    controller.sim.visits[name] += 1
     controller.sim.estates[name].stop(moment.host, controller.sim.estates[name].boxes[moment.host].known)
 
 

@@ -83,7 +83,7 @@ def a_failure_stops(sim: Simulation) -> None:
         if each.outcomes and {outcome.name for outcome in each.outcomes} != set(each.rollout.names):
             raise Broken(f"7: of {each.rollout.names} only these were named: {each.outcomes}")
         if each.touched:
-            raise Broken(f"7: {each.touched[0]} was not attempted, and is not as it was")
+            raise Broken(f"7: {each.touched[0]} was not attempted, and something was done there")
     for name, world in sim.worlds.items():
         for end, begun in _behind_failures(sim, name, world):
             raise Broken(f"7: {begun.key} began on {begun.host} although {end.step} had failed on {end.host}")

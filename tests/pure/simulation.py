@@ -1,6 +1,5 @@
 """Deployments in memory: their machines, their locks, what their hosts say of themselves, and who works on them."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -77,7 +76,6 @@ class Simulation:
     unwell: list[str] = field(default_factory=list)
     drop_rows_said: set[str] = field(default_factory=set)
     answered: set[tuple[str, int]] = field(default_factory=set)
-    visits: Counter[str] = field(default_factory=Counter)
     numbers: int = 0
 
     def __post_init__(self) -> None:
@@ -157,14 +155,6 @@ class Simulation:
             clock=int(self.clock()),
             tools=("pg_dump", "pg_restore"),
         )
-
-    def picture(self, name: str) -> tuple[object, ...]:
-        """Everything of the deployment NAME, what stormlift keeps there included."""
-        hosts = self.estates[name].boxes
-        own = [
-            (self.machines[h].journal, len(self.machines[h].kept), self.fences.get(h), self.holder(h)) for h in hosts
-        ]
-        return (*self.estates[name].picture(), *own)
 
     # --- the lock (lock.sh) ------------------------------------------------------------------------------
 
