@@ -9,6 +9,13 @@ from rollout.model import Step
 from rollout.quote import shell
 
 _PARTS = ("common", "runner", "lock", "services", "packages", "checks", "facts")
+_SCRIPTS = (("mistral_chain", "mistral_database", "mistral"), ("keys",))
+# Python 2.7 and 3. The modules need no path, and none on the host can stand before them.
+_LOADER = """import sys, types
+def _load(name, text):
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name + ".py", "exec"), module.__dict__)
+"""
 _HERE = Path(__file__).with_name("onhost")
 HOST_PROGRAM = "stormlift-host"
 
@@ -17,8 +24,15 @@ HOST_PROGRAM = "stormlift-host"
 def library() -> str:
     """The functions alone: what a request sends along and calls."""
     parts = [(_HERE / f"{name}.sh").read_text() for name in _PARTS]
-    scripts = [f"{name.upper()}_PY={shell([(_HERE / f'{name}.py').read_text()])}\n" for name in ("mistral", "keys")]
+    scripts = [f"{names[-1].upper()}_PY={shell([python(*names)])}\n" for names in _SCRIPTS]
     return "\n".join([*parts, *scripts])
+
+
+def python(*names: str) -> str:
+    """The last of the modules NAMES as a script that carries the others along: a host gets no files."""
+    *modules, main = ((name, (_HERE / f"{name}.py").read_text()) for name in names)
+    loads = [f"_load({name!r}, {text!r})\n" for name, text in modules]
+    return "".join([_LOADER, *loads, f"exec(compile({main[1]!r}, {main[0] + '.py'!r}, 'exec'))\n"])
 
 
 @cache

@@ -1,0 +1,191 @@
+"""The database that mistral.conf names: how it is reached, and what stands in it. Python 2.7 and 3, in mistral's virtualenv.
+
+The configuration is read by oslo.config and the URL by SQLAlchemy, as Mistral itself reads them. The password leaves this
+process only in the environment of pg_dump and pg_restore; no message repeats a line of the file or the URL.
+"""
+
+import os
+import re
+
+from mistral_chain import chain, classify
+
+HOME = os.environ.get("STORMLIFT_MISTRAL", "/opt/stackstorm/mistral")
+CONF = os.environ.get("STORMLIFT_MISTRAL_CONF", "/etc/mistral/mistral.conf")
+EXECUTIONS = ("executions_v2", "workflow_executions_v2", "task_executions_v2", "action_executions_v2")
+OURS = "stormlift"  # our own sessions are told apart from mistral's by their name
+# What PostgreSQL and libpq say when nobody gets in, and what it means; the first that fits counts.
+CAUSES = (
+    ("password", "password authentication failed|no password supplied"),
+    ("role", "role .* does not exist"),
+    ("database", "database .* does not exist"),
+    ("pg_hba", "pg_hba.conf"),
+    ("starting", "is starting up|is shutting down|in recovery mode"),
+    ("full", "too many clients|too many connections|connection slots"),
+    ("disk", "No space left on device"),
+    ("name", "could not translate host name"),
+    ("permission", "permission denied"),
+    ("locked", "lock timeout|statement timeout"),
+    ("down", "refused|timeout expired|timed out|No route to host|unreachable|No such file or directory|could not connect"),
+)
+
+
+class Unusable(Exception):
+    """Why there is no looking at the database; `cause` is a word of CAUSES, `conf` or `package`."""
+
+    def __init__(self, cause, text):
+        Exception.__init__(self, text)
+        self.cause = cause
+
+
+def cause_of(text):
+    return next((cause for cause, words in CAUSES if re.search(words, text)), "unknown")
+
+
+def url_of():
+    """`[database] connection` of mistral.conf, by every name that oslo.db has had for it."""
+    try:
+        from oslo_config import cfg
+        from sqlalchemy.engine import url
+    except ImportError as error:
+        raise Unusable("package", "its virtualenv lacks a module: %s" % error)
+    names = (("sql_connection", "DEFAULT"), ("sql_connection", "DATABASE"), ("connection", "sql"))
+    old = [cfg.DeprecatedOpt(name, group=group) for name, group in names]
+    conf = cfg.ConfigOpts()
+    conf.register_opt(cfg.StrOpt("connection", secret=True, deprecated_opts=old), group="database")
+    try:
+        conf(args=["--config-file", CONF], project="mistral")
+        found = conf.database.connection
+    except (cfg.Error, EnvironmentError) as error:
+        raise Unusable("conf", "%s cannot be read (%s)" % (CONF, type(error).__name__))
+    if not found:
+        raise Unusable("conf", "%s has no [database] connection" % CONF)
+    try:
+        return url.make_url(found)
+    except Exception as error:  # of any class; its text would show the password
+        raise Unusable("conf", "[database] connection in %s is no database URL (%s)" % (CONF, type(error).__name__))
+
+
+def settings():
+    """The connection's parameters, by libpq's names, as SQLAlchemy hands them to the driver."""
+    url = url_of()
+    kind = url.drivername.split("+")[0]
+    if kind not in ("postgres", "postgresql"):
+        raise Unusable("conf", "[database] connection in %s is %s, not PostgreSQL" % (CONF, kind))
+    from sqlalchemy.dialects.postgresql import psycopg2 as dialect
+
+    _, found = dialect.dialect().create_connect_args(url)
+    found["dbname"] = found.pop("database", None) or found.get("dbname")
+    return dict((key, str(value)) for key, value in found.items() if value)
+
+
+def environment():
+    """The same for pg_dump and pg_restore: nothing of it stands in an argv."""
+    named = dict(("PG" + key.replace("_", "").upper(), value) for key, value in settings().items())
+    named["PGDATABASE"] = named.pop("PGDBNAME", "")
+    named["PGCONNECT_TIMEOUT"] = named.pop("PGCONNECTTIMEOUT", "10")
+    return dict(os.environ, PGAPPNAME=OURS, **named)
+
+
+def connect():
+    """A link to the database; raises Unusable."""
+    found = dict({"connect_timeout": "10"}, **settings())
+    found.update(application_name=OURS)
+    try:
+        import psycopg2
+    except ImportError as error:
+        raise Unusable("package", "its virtualenv lacks a module: %s" % error)
+    try:
+        link = psycopg2.connect(**found)
+    except psycopg2.Error as error:
+        text = " ".join(str(error).split())
+        raise Unusable(cause_of(text), text)
+    if link.server_version >= 90300:  # el7 brings 9.2, which has no lock_timeout
+        link.cursor().execute("set lock_timeout = '10s'")
+    return link
+
+
+def rows_of(link, query, values=()):
+    with link.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
+
+
+def counts(link, tables):
+    return dict((name, rows_of(link, 'select count(*) from "%s"' % name)[0][0]) for name in tables)
+
+
+def state_of(link):
+    """What classify says of the database behind LINK, and the names of the tables in it."""
+    have = [row[0] for row in rows_of(link, "select tablename from pg_tables where schemaname = current_schema()")]
+    recorded = rows_of(link, "select version_num from alembic_version") if "alembic_version" in have else []
+    # create_all puts `type` where the model has it, the migrations add it last (020).
+    places = dict(
+        rows_of(
+            link,
+            "select column_name, ordinal_position from information_schema.columns"
+            " where table_schema = current_schema() and table_name = 'task_executions_v2'",
+        )
+    )
+    recreated = "type" in places and places["type"] < places.get("workflow_execution_id", 0)
+    return classify(chain(HOME), recorded[0][0] if len(recorded) == 1 else None, have, recreated), have
+
+
+def sessions(link):
+    """Who else is on the database: address ("local" for a socket), application, user."""
+    query = (
+        "select host(client_addr), application_name, usename from pg_stat_activity"
+        " where datname = current_database() and application_name <> '%s' and pid <> pg_backend_pid()"
+        " and usename is not null order by 1, 2, 3" % OURS
+    )
+    found = rows_of(link, query)
+    return [{"address": at or "local", "application": name or "", "user": user or ""} for at, name, user in found]
+
+
+def look_at(link, count=True):
+    """Everything that a plan rests on, as the JSON object of `look`."""
+    look, have = state_of(link)
+    look["rows"] = counts(link, sorted((set(look["drop"]) | set(EXECUTIONS)) & set(have))) if count else {}
+    look["unfinished"] = 0
+    if "executions_v2" in look["rows"]:
+        query = "select count(*) from executions_v2 where state not in ('SUCCESS', 'ERROR')"
+        look["unfinished"] = rows_of(link, query)[0][0]
+    look["sessions"] = sessions(link)
+    look["size"] = rows_of(link, "select pg_database_size(current_database())")[0][0]
+    look["identity"] = identity(link)
+    look["server"] = link.server_version
+    # As the server sees both ends: behind a NAT or a pooler that is not what the hosts say of themselves.
+    seen = rows_of(link, "select host(inet_client_addr()), host(inet_server_addr())")[0]
+    look["client_address"], look["server_address"] = [each or "local" for each in seen]
+    return look
+
+
+def identity(link):
+    """What tells this database from any other at this moment: the server's start, to the microsecond, and the name.
+
+    The server's own number (system_identifier) is no help: machines cloned from one image share it.
+    """
+    query = "select extract(epoch from pg_postmaster_start_time())::text, current_database()"
+    return "/".join(rows_of(link, query)[0])
+
+
+def unusable(error):
+    """The look at a database that nobody can look at."""
+    state = "half-installed" if error.cause == "package" else "unreachable"
+    return dict(classify(chain(HOME), None, []), state=state, pending=[], cause=error.cause, error=str(error))
+
+
+def look_safely(count=False):
+    """look_at the database, or why that cannot be."""
+    try:
+        link = connect()
+    except Unusable as error:
+        return unusable(error)
+    import psycopg2
+
+    try:
+        return look_at(link, count)
+    except psycopg2.Error as error:
+        text = " ".join(str(error).split())
+        return unusable(Unusable(cause_of(text), text))
+    finally:
+        link.close()
