@@ -30,6 +30,7 @@ _SECTIONS = [
     "disk",
     "clock",
     "machine",
+    "addresses",
     "mistral",
     "evidence",
     "journal",
@@ -96,6 +97,7 @@ def read(name: str, text: str) -> Facts:
         free_kib=read_disk(said.get("disk", "")),
         clock=int(said.get("clock", "").strip() or 0),
         machine=said.get("machine", "").strip(),
+        addresses=tuple(said.get("addresses", "").split()),
         tools=_lines(said.get("managers", "")),
     )
 

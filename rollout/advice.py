@@ -45,17 +45,59 @@ def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
     return f"{_LEAVES[at.name]}{went}"
 
 
+# What a log says, in which phase (None: any), and what to do about it; the first that fits counts.
+_SAYS: tuple[tuple[Phase | None, str, str], ...] = (
+    (
+        Phase.MISTRAL,
+        r"database is broken|relation \"?\w+\"? already exists",
+        "invoke mistral.recover --hosts {name}, then {again}",
+    ),
+    (
+        None,
+        "session is open on it|somebody works on the database",
+        "find who holds the session (another deployment on this database?), end it, then {again}",
+    ),
+    (None, "No space left on device", "free space on the host, then {again}"),
+    (
+        None,
+        "password authentication failed|no password supplied",
+        "make the password in /etc/mistral/mistral.conf and that of its role in PostgreSQL the same, check it: "
+        "invoke mistral.status --hosts {name}, then {again}",
+    ),
+    (
+        None,
+        "aborting because of server version mismatch",
+        "install the PostgreSQL client of the server's version on the host, then {again}",
+    ),
+    (
+        None,
+        "Can't locate revision identified by",
+        "the database is newer than the package: install the st2mistral that made it, or restore the backup, then {again}",
+    ),
+    (
+        None,
+        "due to (lock|statement) timeout",
+        "end the session that holds a lock on Mistral's tables (pg_stat_activity says which), then {again}",
+    ),
+    (
+        None,
+        "package st2mistral is not whole",
+        "install st2mistral again, at the version that is there, then {again}",
+    ),
+    (
+        Phase.MISTRAL,
+        "(?i)connection refused|could not connect to server",
+        "start PostgreSQL, check it: invoke mistral.status --hosts {name}, then {again}",
+    ),
+)
+
+
 def next_command(command: str, deployment: str, phase: Phase, log: str) -> str:
     """The exact command to type next after COMMAND failed on DEPLOYMENT in PHASE."""
     again = f"invoke {command} --hosts {deployment}"
-    if phase is Phase.MISTRAL and re.search(r"database is broken|relation \"?\w+\"? already exists", log):
-        return f"invoke mistral.recover --hosts {deployment}, then {again}"
-    if "session is open on it" in log:
-        return f"find who holds the session (another deployment on this database?), end it, then {again}"
-    if "connection refused" in log.lower() and phase is Phase.MISTRAL:
-        return f"start PostgreSQL, check it: invoke mistral.status --hosts {deployment}, then {again}"
-    if "No space left on device" in log:
-        return f"free space on the host, then {again}"
+    for where, words, hint in _SAYS:
+        if where in (None, phase) and re.search(words, log):
+            return hint.format(name=deployment, again=again)
     hint = f"mend what the log says, then {again}"
     return (
         hint

@@ -24,13 +24,15 @@ class Session:
 class MistralFacts:
     """What the Mistral database of a host's mistral.conf looks like.
 
-    state     empty, old, between, broken, upgraded, recreated, damaged, unmanaged, unknown-revision, absent
-              or unreachable
+    state     empty, old, between, broken, upgraded, recreated, damaged, unmanaged, unknown-revision, half-installed
+              or unreachable; `between` is a revision that no release shipped
+    cause     why it is unreachable: a word of onhost/mistral_database.py's CAUSES
     pending   the revisions that `upgrade head` of the installed package would run
     drop      the tables that stand although only pending revisions make them
     rows      row counts of the tables in `drop` and of the execution tables
     unfinished  executions in executions_v2 that are neither SUCCESS nor ERROR
     identity  what tells one database server and database from another
+    client_address, server_address  both ends of our own session as the server sees them; "local" for a socket
     """
 
     state: str
@@ -46,6 +48,9 @@ class MistralFacts:
     identity: str = ""
     size: int = 0
     server: int = 0
+    cause: str = ""
+    client_address: str = ""
+    server_address: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Facts:
     free_kib: dict[str, int] = field(default_factory=dict)
     clock: int = 0
     machine: str = ""
+    addresses: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
 
     @property
@@ -145,5 +151,6 @@ def front_hosts(facts: Mapping[str, Facts]) -> tuple[str, ...]:
 def mistral_host(facts: Mapping[str, Facts]) -> str:
     """The first host that carries st2mistral and whose database answers, or the first that carries it, or ""."""
     carriers = [name for name, each in facts.items() if "st2mistral" in each.installed]
-    answering = [name for name in carriers if (m := facts[name].mistral) and m.state != "unreachable"]
+    mute = ("unreachable", "half-installed")
+    answering = [name for name in carriers if (m := facts[name].mistral) and m.state not in mute]
     return (answering or carriers or [""])[0]

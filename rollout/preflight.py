@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rollout import catalogue
+from rollout import catalogue, mistral
 from rollout.facts import Facts, back_hosts, mistral_host
 from rollout.journal import Record, disagreement, open_run, settled
 from rollout.model import Finding, Severity
@@ -205,20 +205,27 @@ def _mistral(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     state = facts[host].mistral if host else None
     if state is None:
         return
-    if state.state in ("broken", "damaged", "unmanaged", "unknown-revision", "unreachable"):
-        remedy = (
-            f"invoke mistral.recover --hosts {deployment}"
-            if state.state == "broken"
-            else (f"look with: invoke mistral.status --hosts {deployment}")
-        )
+    remedy = mistral.next_step(state, deployment, host)
+    if state.state not in mistral.SOUND:
         yield _stop(f"mistral-{state.state}", host, state.sentence, remedy)
+    if state.state == "between":
+        yield Finding(
+            "mistral-between", Severity.WARNING, host, state.sentence, "nothing to do: the upgrade goes on from there"
+        )
+    if others := mistral.outsiders(facts):
+        yield _stop(
+            "mistral-shared",
+            host,
+            f"somebody else works on Mistral's database: {', '.join(map(mistral.told, others))}",
+            "these addresses are no hosts of the deployment: end the sessions, or add the hosts to the inventory",
+        )
     if state.state == "recreated":
         yield Finding(
             "mistral-recreated",
             Severity.WARNING,
             host,
             state.sentence,
-            "nothing to do: what was lost is lost",
+            remedy,
         )
     if state.unfinished and order(target) >= order("2.2.0") and state.revision < "020":
         yield Finding(

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue
+from rollout import actions, catalogue, mistral
 from rollout.errors import PlanRefused
-from rollout.facts import Facts, mistral_host
+from rollout.facts import Facts, MistralFacts, mistral_host
 from rollout.journal import Record, open_run
 from rollout.model import Before, Deployment, DeploymentPlan, Kind, Phase, PhasePlan, Repeat, Scope, Step, UnitState
 from rollout.versions import order
@@ -99,25 +99,21 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
 
     A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
     """
-    name = mistral_host(facts)
-    state = facts[name].mistral if name else None
-    if state is None:
-        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.recover")
     if cut_off and state.state in ("old", "upgraded"):
         finish = upgrade_mistral(deployment, facts, always=True)
         return replace(finish, command="mistral.recover", abandons=cut_off)
+    next_step = mistral.next_step(state, deployment.name, mistral_host(facts))
     if state.state != "broken":
-        hints = {
-            "old": f"bring it to its head: invoke mistral.upgrade --hosts {deployment.name}",
-            "empty": f"set it up: invoke mistral.upgrade --hosts {deployment.name}",
-            "upgraded": "nothing needs repair",
-            "recreated": "nothing can be repaired: the rows are gone",
-            "unreachable": "check that PostgreSQL runs, and [database] connection in /etc/mistral/mistral.conf",
-        }
         raise PlanRefused(
-            f"{deployment.name}: {state.sentence}; mistral.recover repairs a broken database only",
-            hints.get(state.state, "restore a backup, or ask: the data decides, not a script"),
+            f"{deployment.name}: {state.sentence}; mistral.recover repairs a broken database only", next_step
+        )
+    if state.revision >= mistral.FIRST_WITH_EXECUTIONS:
+        raise PlanRefused(
+            f"{deployment.name}: {state.sentence}; nothing is dropped at revision "
+            f"{mistral.FIRST_WITH_EXECUTIONS} or later",
+            next_step,
         )
     filled = {table: state.rows[table] for table in state.drop if state.rows.get(table)}
     if filled and not drop_rows:
@@ -130,7 +126,7 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
         "mistral.drop",
         f"drop {', '.join(state.drop)}",
         Phase.MISTRAL,
-        ("stormlift-host", "mistral", "drop", *(["--drop-rows"] if drop_rows else [])),
+        ("stormlift-host", "mistral", "drop", *(["--drop-rows"] if drop_rows else []), *state.drop),
         scope=Scope.DEPLOYMENT,
         needs="st2mistral",
         postcondition=("stormlift-host", "mistral", "repaired"),
@@ -154,6 +150,8 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
     }
     notes = (
         state.sentence,
+        f"in one transaction, without CASCADE: DROP TABLE {', '.join(state.drop)}",
+        _pending(state),
         *((f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards",) if held else ()),
     )
     plan = _plan(
@@ -170,19 +168,13 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
 
 def upgrade_mistral(deployment: Deployment, facts: Hosts, always: bool = False) -> DeploymentPlan:
     """Bring Mistral's database to the head of the installed package; an empty plan when it is there, unless ALWAYS."""
-    name = mistral_host(facts)
-    state = facts[name].mistral if name else None
-    if state is None:
-        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.upgrade")
     if state.state in ("upgraded", "recreated") and not always and not cut_off:
         return _plan(deployment, facts, "mistral.upgrade", {})
-    if state.state not in ("old", "empty", "upgraded"):
+    if state.state not in mistral.SOUND:
         raise PlanRefused(
-            f"{deployment.name}: {state.sentence}",
-            f"repair it: invoke mistral.recover --hosts {deployment.name}"
-            if state.state == "broken"
-            else "restore a backup, or ask: the data decides, not a script",
+            f"{deployment.name}: {state.sentence}", mistral.next_step(state, deployment.name, mistral_host(facts))
         )
     held = open_upgrade(facts)
     before = {host: only_mistral(each.before) for host, each in facts.items()}
@@ -192,8 +184,27 @@ def upgrade_mistral(deployment: Deployment, facts: Hosts, always: bool = False) 
         Phase.MISTRAL: actions.mistral(facts),
         Phase.START: () if held else actions.start(facts, before),
     }
-    plan = _plan(deployment, facts, "mistral.upgrade", phases, (state.sentence,), "mistral.upgrade", before)
+    notes = (state.sentence, *([_pending(state)] if state.pending else []))
+    plan = _plan(deployment, facts, "mistral.upgrade", phases, notes, "mistral.upgrade", before)
     return replace(plan, abandons=cut_off)
+
+
+def _mistral_of(deployment: Deployment, facts: Hosts) -> MistralFacts:
+    """The state of the deployment's Mistral database; refuses where there is none, or where somebody else works on it."""
+    name = mistral_host(facts)
+    state = facts[name].mistral if name else None
+    if state is None:
+        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+    if others := mistral.outsiders(facts):
+        raise PlanRefused(
+            f"{deployment.name}: somebody else works on its Mistral database: {', '.join(map(mistral.told, others))}",
+            "these addresses are no hosts of the deployment: end the sessions, or add the hosts to the inventory",
+        )
+    return state
+
+
+def _pending(state: MistralFacts) -> str:
+    return f"pending revisions: {', '.join(mistral.revisions(state))}"
 
 
 def open_runs(facts: Hosts, command: str) -> str:
@@ -234,11 +245,10 @@ def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
     """Raise PlanRefused where a start of mistral would make the tables of its new code in an old database."""
     name = mistral_host(facts)
     state = facts[name].mistral if name else None
-    if state and state.state in ("old", "empty", "broken"):
-        cure = "recover" if state.state == "broken" else "upgrade"
+    if state and state.state in ("old", "between", "empty", "broken"):
         raise PlanRefused(
             f"{deployment.name}: {state.sentence}; mistral must not start on it",
-            f"invoke mistral.{cure} --hosts {deployment.name}",
+            mistral.next_step(state, deployment.name, name),
         )
 
 

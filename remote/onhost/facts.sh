@@ -20,6 +20,7 @@ facts() {
   section disk && df -Pk /var /opt /tmp 2>/dev/null
   section clock && date +%s
   section machine && cat /etc/machine-id 2>/dev/null
+  section addresses && { hostname -I 2>/dev/null || ip -o addr 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }'; }
   section mistral && [ -x "$STACK/mistral/bin/python" ] && mistral look 2>&1
   section evidence && grep -qs '"event":"settled"' "$STATE/journal" || { [ "$3" = evidence ] && facts_evidence; }
   section journal && cat "$STATE/journal" 2>/dev/null

@@ -86,6 +86,23 @@ def test_other_known_failures_say_what_to_look_at() -> None:
     assert "free space" in next_command("upgrade", "pair", Phase.FETCH, "write: No space left on device")
 
 
+@pytest.mark.parametrize(
+    ("log", "hint"),
+    [
+        ('FATAL:  password authentication failed for user "mistral"', "invoke mistral.status --hosts pair"),
+        ("fe_sendauth: no password supplied", "mistral.conf"),
+        ("pg_dump: error: aborting because of server version mismatch", "PostgreSQL client of the server's version"),
+        ("FAILED: Can't locate revision identified by '999'", "newer than the package"),
+        ("(psycopg2.errors.LockNotAvailable) canceling statement due to lock timeout", "pg_stat_activity"),
+        ("the package st2mistral is not whole: it has no migrations", "install st2mistral again"),
+        ("could not extend file: No space left on device", "free space"),
+    ],
+)
+def test_what_databases_say_has_its_next_command(log: str, hint: str) -> None:
+    said = next_command("mistral.upgrade", "pair", Phase.MISTRAL, log)
+    assert hint in said and said.endswith("then invoke mistral.upgrade --hosts pair")
+
+
 def test_another_command_is_told_to_repeat_itself() -> None:
     assert "invoke mistral.recover --hosts pair" in next_command("mistral.recover", "pair", Phase.STOP, "")
     assert "services.start" not in next_command("mistral.recover", "pair", Phase.STOP, "")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import remote
-from rollout.catalogue import mistral_tables
+from rollout.catalogue import RELEASES, mistral_head, mistral_tables
 from tests.pure import migration_files
 from tests.pure.migration_files import NEW
 
-PROGRAM = Path(remote.__file__).parent / "onhost" / "mistral.py"
+PROGRAM = Path(remote.__file__).parent / "onhost" / "mistral_chain.py"
 MODULE: dict[str, Any] = runpy.run_path(str(PROGRAM))
 chain, classify, tables_at = MODULE["chain"], MODULE["classify"], MODULE["tables_at"]
 migration, sentence = MODULE["migration"], MODULE["sentence"]
@@ -84,7 +84,11 @@ def state(links: Any, revision: str | None, tables: set[str], **more: Any) -> di
     [
         (None, set(), "empty", []),
         ("011", OLD, "old", []),
-        ("012", OLD | {"event_triggers_v2"}, "old", []),
+        ("010", OLD, "old", []),
+        # Somebody typed `upgrade 012`, `upgrade 013`: no release stops there.
+        ("012", OLD | {"event_triggers_v2"}, "between", []),
+        ("013", OLD | set(NEW) - {"named_locks"}, "between", []),
+        ("013", OLD | set(NEW), "broken", ["named_locks"]),
         ("011", OLD | set(NEW), "broken", sorted(NEW)),
         # After the five statements of the upgrade page, one table is left over.
         ("011", OLD | {"task_executions_v2"}, "broken", ["task_executions_v2"]),
@@ -140,7 +144,11 @@ def test_the_old_package_finds_its_own_database_whole(tmp_path: Path) -> None:
     links = chain(str(tmp_path))
     assert state(links, "011", OLD)["state"] == "upgraded"
     assert state(links, "020", OLD | set(NEW))["state"] == "unknown-revision"
-    assert classify([], "011", ["executions_v2"])["state"] == "absent"
+    assert classify([], "011", ["executions_v2"])["state"] == "half-installed"
+
+
+def test_the_revisions_that_releases_stop_at_are_those_of_the_catalogue() -> None:
+    assert {head for each in RELEASES if (head := mistral_head(each))} <= set(MODULE["SHIPPED"])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +158,7 @@ def test_the_old_package_finds_its_own_database_whole(tmp_path: Path) -> None:
         ("011", OLD, "at revision 011, the installed release wants 020"),
         ("020", OLD, "there should be action_executions_v2"),
         ("022", OLD, "022"),
+        ("013", OLD | set(NEW) - {"named_locks"}, "013, which no release of StackStorm shipped"),
         (None, OLD, "no recorded revision"),
         (None, set(), "never set up"),
         ("020", OLD | set(NEW), "at its head revision 020"),

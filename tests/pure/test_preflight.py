@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollout import preflight
-from rollout.facts import Facts, MistralFacts
+from rollout.facts import Facts, MistralFacts, Session
 from rollout.journal import Record
 from rollout.model import Finding, Severity
 from rollout.preflight import inspect, shared_databases
@@ -76,13 +76,16 @@ PROVOKED: dict[str, tuple[list[Facts], str]] = {
     "mistral-unmanaged": ([healthy(mistral=state("unmanaged"))], "unmanaged"),
     "mistral-unknown-revision": ([healthy(mistral=state("unknown-revision"))], "unknown-revision"),
     "mistral-unreachable": ([healthy(mistral=state("unreachable"))], "unreachable"),
+    "mistral-half-installed": ([healthy(mistral=state("half-installed"))], "half-installed"),
+    "mistral-between": ([healthy(mistral=state("between"))], "between"),
+    "mistral-shared": ([healthy(mistral=replace(OLD, sessions=(Session("10.9.9.9", "", "mistral"),)))], "10.9.9.9"),
     "mistral-recreated": ([healthy(mistral=state("recreated"))], "recreated"),
     "mistral-unfinished": ([healthy(mistral=replace(OLD, unfinished=2))], "2 executions"),
     "databases-differ": ([healthy(), healthy(host="b", mistral=replace(OLD, identity="7/mistral"))], "7/mistral"),
     "disk-short": ([healthy(free_kib={"/var": 1000, "/opt": 80 << 20})], "/var has 0 MiB free"),
 }
 OFTEN_TOGETHER = {"distro-ends", "candidate-missing", "nothing-installed", "versions-mixed", "journal-disagrees"}
-WARNINGS = {"mistral-recreated", "mistral-unfinished"}
+WARNINGS = {"mistral-recreated", "mistral-unfinished", "mistral-between"}
 
 
 @pytest.mark.parametrize("key", PROVOKED)

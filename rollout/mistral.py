@@ -1,0 +1,150 @@
+"""What the state of a Mistral database asks of the operator, and who else is on it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollout.catalogue import mistral_head
+from rollout.facts import Facts, MistralFacts, Session, mistral_host
+
+SOUND = ("empty", "old", "between", "upgraded", "recreated")
+# From this revision on the tables that a repair would drop are the real store of executions.
+FIRST_WITH_EXECUTIONS = "012"
+_LOCAL = ("local", "::1", "")
+
+_NEXT = {
+    "empty": "set it up: invoke mistral.upgrade --hosts {name}",
+    "old": "bring it to its head: invoke mistral.upgrade --hosts {name}",
+    "between": "bring it to its head: invoke mistral.upgrade --hosts {name}",
+    "broken": "repair it: invoke mistral.recover --hosts {name}",
+    "upgraded": "nothing needs repair",
+    "recreated": "nothing can be repaired: the rows are gone, unless a backup has them",
+    "damaged": "restore the newest backup of the database: no command can tell what the missing tables held",
+    "unmanaged": "restore a backup, or, when nothing in it is needed, drop and create the database, then "
+    "invoke mistral.upgrade --hosts {name}",
+    "unknown-revision": "install the st2mistral that made it, or restore the backup of before; never `stamp` it",
+    "half-installed": "install st2mistral again on {host}, at the version that is there",
+}
+_CAUSES = {
+    "password": "make the password in [database] connection of /etc/mistral/mistral.conf and that of its role the same",
+    "role": "create the role that /etc/mistral/mistral.conf names, or mend [database] connection there",
+    "database": "create the database that /etc/mistral/mistral.conf names, or mend [database] connection there",
+    "pg_hba": "let {host} in: a line of pg_hba.conf on the database server, then reload it",
+    "starting": "wait until PostgreSQL is up: invoke mistral.status --hosts {name}",
+    "full": "end sessions on the database server, or raise max_connections",
+    "disk": "free space on the database server",
+    "name": "mend the host name in [database] connection of /etc/mistral/mistral.conf, or the name service of {host}",
+    "permission": "give the tables back to the role of /etc/mistral/mistral.conf: alter table ... owner to ...",
+    "locked": "somebody holds a lock on its tables: end that session (pg_stat_activity), then the same command again",
+    "down": "start PostgreSQL where [database] connection of /etc/mistral/mistral.conf points to",
+    "conf": "mend /etc/mistral/mistral.conf; a @, : or % in a password is written %40, %3A, %25 in a URL",
+}
+
+
+def next_step(state: MistralFacts, name: str, host: str) -> str:
+    """What to do about STATE, found from HOST of the deployment NAME; for `broken` past 011 there is no command."""
+    if state.state == "broken" and state.revision >= FIRST_WITH_EXECUTIONS:
+        return (
+            f"restore the newest backup: at revision {state.revision} tables that would be dropped may hold what mistral "
+            f"did since; it was upgraded that far by hand"
+        )
+    text = _NEXT.get(state.state) or _CAUSES.get(state.cause, "look at what PostgreSQL says there")
+    return text.format(name=name, host=host)
+
+
+def revisions(state: MistralFacts) -> tuple[str, ...]:
+    """The pending revisions, with the tables that they make: `012 (event_triggers_v2)`."""
+    return tuple(f"{each} ({', '.join(made)})" if (made := state.creates.get(each)) else each for each in state.pending)
+
+
+def outsiders(facts: Mapping[str, Facts]) -> tuple[Session, ...]:
+    """Sessions on the database from addresses that no host of the deployment has: somebody else works on it.
+
+    Addresses are the server's view: a host counts by what it has and by how the server sees it. A session through a socket
+    or the loopback came from the server's own machine.
+    """
+    state = facts[name].mistral if (name := mistral_host(facts)) else None
+    if state is None:
+        return ()
+    ours = {address for each in facts.values() for address in each.addresses}
+    ours |= {each.mistral.client_address for each in facts.values() if each.mistral}
+    if _loopback(state.server_address) or state.server_address in ours:
+        return tuple(each for each in state.sessions if not _loopback(each.address) and each.address not in ours)
+    return tuple(each for each in state.sessions if each.address not in ours)
+
+
+def _loopback(address: str) -> bool:
+    return address in _LOCAL or address.startswith("127.")
+
+
+def told(session: Session) -> str:
+    """A session as an operator reads it."""
+    what = f" ({session.application})" if session.application else ""
+    return f"{session.user} from {session.address}{what}"
+
+
+def disagreements(facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What hosts that carry Mistral say of its database, where that is not what the one that counts says."""
+    chosen = mistral_host(facts)
+    first = facts[chosen].mistral if chosen else None
+    if first is None:
+        return ()
+    others = [(name, each.mistral) for name, each in facts.items() if name != chosen and each.mistral]
+    return tuple(
+        f"{name}: {other.sentence}"
+        for name, other in others
+        if (other.state, other.revision, other.head) != (first.state, first.revision, first.head)
+    )
+
+
+def status(name: str, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """The state of the Mistral database of the deployment NAME with its evidence, as `mistral.status --json` shows it."""
+    host = mistral_host(facts)
+    state = (facts[host].mistral if host else None) or MistralFacts("absent", sentence=_absent(facts))
+    return {
+        "name": name,
+        "state": state.state,
+        "sentence": state.sentence,
+        "next": next_step(state, name, host) if state.state != "absent" else "",
+        "host": host,
+        "revision": state.revision,
+        "head": state.head,
+        "pending": list(state.pending),
+        "creates": {revision: list(tables) for revision, tables in state.creates.items()},
+        "drop": list(state.drop),
+        "rows": state.rows,
+        "unfinished": state.unfinished,
+        "sessions": [told(each) for each in state.sessions],
+        "outsiders": [told(each) for each in outsiders(facts)],
+        "processes": [f"{at}: {line}" for at, each in facts.items() for line in each.processes if "mistral" in line],
+        "disagreements": list(disagreements(facts)),
+    }
+
+
+def _absent(facts: Mapping[str, Facts]) -> str:
+    release = next((each.release for each in facts.values() if each.release), "")
+    if release and not mistral_head(release):
+        return f"Mistral is no part of StackStorm {release}: it was removed with 3.3, workflows are Orquesta's"
+    return "no host carries st2mistral"
+
+
+def status_text(row: Mapping[str, Any]) -> str:
+    """The same for a person: the sentence, what it rests on, what to type next."""
+    lines = [f"{row['name']}: {row['state']}: {row['sentence']}"]
+    if row["pending"]:
+        made = [
+            f"{each} ({', '.join(row['creates'][each])})" if each in row["creates"] else each for each in row["pending"]
+        ]
+        lines.append(f"  pending revisions: {', '.join(made)}")
+    if row["drop"]:
+        lines.append(f"  stand already: {', '.join(row['drop'])}")
+    if row["rows"]:
+        lines.append(f"  rows: {', '.join(f'{table} {count}' for table, count in row['rows'].items())}")
+    if row["unfinished"]:
+        lines.append(f"  unfinished: {row['unfinished']} of executions_v2")
+    lines.append(f"  sessions: {', '.join(row['sessions']) or '-'}; processes: {len(row['processes'])}")
+    if row["outsiders"]:
+        lines.append(f"  not from this deployment: {', '.join(row['outsiders'])}")
+    lines += [f"  another view: {each}" for each in row["disagreements"]]
+    if row["next"]:
+        lines.append(f"  next: {row['next']}")
+    return "\n".join(lines)
