@@ -28,7 +28,7 @@ PATIENCE_S = float(os.environ.get("STORMLIFT_SESSIONS_S", "90"))
 def verb_look():
     look = look_safely(count=True)
     look["sentence"] = sentence(look)
-    for key in ("missing", "error"):
+    for key in ("missing", "made_anew", "error"):
         look.pop(key, None)
     print(json.dumps(look, sort_keys=True))
 
@@ -59,21 +59,29 @@ def verb_at_head():
 
 def verb_dump():
     """One custom-format dump, written aside, read back by pg_restore, then named."""
+    connect().close()  # says better than pg_dump why nobody gets in
     folder = os.environ["STORMLIFT_BACKUP"]
     if not os.path.isdir(folder):
         os.makedirs(folder, 0o700)
     aside, final = os.path.join(folder, "mistral.dump.new"), os.path.join(folder, "mistral.dump")
     os.umask(0o077)
-    subprocess.check_call(["pg_dump", "-w", "-Fc", "-f", aside], env=environment())
+    ran("pg_dump", "-w", "-Fc", "-f", aside)
     listed = subprocess.check_output(["pg_restore", "-l", aside]).decode()
     tables = sum(1 for line in listed.splitlines() if " TABLE DATA " in line)
     # Reads every byte of the data, which the list alone does not.
-    with open(os.devnull, "wb") as nowhere:
-        subprocess.check_call(["pg_restore", "-f", "-", aside], stdout=nowhere)
+    ran("pg_restore", "-f", os.devnull, aside)
     with open(aside, "rb") as opened:
         os.fsync(opened.fileno())
     os.rename(aside, final)
     print("dumped to %s: %d tables, %d bytes, read back" % (final, tables, os.path.getsize(final)))
+
+
+def ran(*command):
+    """Run a tool of PostgreSQL's on the database; what it says of a failure is said already."""
+    sys.stdout.flush()
+    code = subprocess.call(command, env=environment())
+    if code:
+        raise SystemExit("%s ended with exit code %d" % (command[0], code))
 
 
 def verb_drop(tables, rows_too):

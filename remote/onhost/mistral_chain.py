@@ -60,8 +60,11 @@ def tables_at(links, revision):
     return have
 
 
-def classify(links, revision, tables, recreated=False):
-    """The state of a database that has TABLES and records REVISION, seen from the migrations LINKS."""
+def classify(links, revision, tables, made_anew=()):
+    """The state of a database that has TABLES and records REVISION, seen from the migrations LINKS.
+
+    MADE_ANEW are the tables that a service has made, which at the head means that somebody dropped them.
+    """
     known = [each for each, _, _ in links]
     ever = set(name for _, made, _ in links for name in made)
     mine = set(tables) & ever
@@ -84,7 +87,7 @@ def classify(links, revision, tables, recreated=False):
         return dict(look, state="broken")
     if pending:
         return dict(look, state="old" if revision in SHIPPED else "between")
-    return dict(look, state="recreated" if recreated else "upgraded")
+    return dict(look, state="recreated", made_anew=list(made_anew)) if made_anew else dict(look, state="upgraded")
 
 
 SENTENCES = {
@@ -95,8 +98,8 @@ SENTENCES = {
     "broken": "Mistral's database is broken: mistral started on the new code before the database was upgraded; revision "
     "{revision}, but {tables} of later revisions stand already, so `upgrade head` says that they exist",
     "upgraded": "Mistral's database is at its head revision {revision}",
-    "recreated": "Mistral's database is at its head revision {revision}, but its execution tables were dropped and made "
-    "anew: their rows are lost",
+    "recreated": "Mistral's database is at its head revision {revision}, but somebody dropped tables and a service made them "
+    "anew, empty: {lost_tables}",
     "damaged": "Mistral's database is damaged: at revision {revision} there should be {missing_tables}",
     "unmanaged": "Mistral's database has tables but no recorded revision: a service made them, not mistral-db-manage",
     "unknown-revision": "Mistral's database is at revision {revision}, which the installed release does not know (its head "
@@ -108,5 +111,8 @@ SENTENCES = {
 
 def sentence(look):
     return SENTENCES[look["state"]].format(
-        tables=", ".join(look.get("drop", [])), missing_tables=", ".join(look.get("missing", [])), **look
+        tables=", ".join(look.get("drop", [])),
+        missing_tables=", ".join(look.get("missing", [])),
+        lost_tables=", ".join(look.get("made_anew", [])),
+        **look
     )

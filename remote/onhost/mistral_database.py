@@ -12,13 +12,14 @@ from mistral_chain import chain, classify
 HOME = os.environ.get("STORMLIFT_MISTRAL", "/opt/stackstorm/mistral")
 CONF = os.environ.get("STORMLIFT_MISTRAL_CONF", "/etc/mistral/mistral.conf")
 EXECUTIONS = ("executions_v2", "workflow_executions_v2", "task_executions_v2", "action_executions_v2")
+TELLING = ("event_triggers_v2", "workflow_executions_v2", "task_executions_v2", "action_executions_v2")
 OURS = "stormlift"  # our own sessions are told apart from mistral's by their name
 # What PostgreSQL and libpq say when nobody gets in, and what it means; the first that fits counts.
 CAUSES = (
     ("password", "password authentication failed|no password supplied"),
     ("role", "role .* does not exist"),
     ("database", "database .* does not exist"),
-    ("pg_hba", "pg_hba.conf"),
+    ("pg_hba", "pg_hba.conf|(Peer|Ident) authentication failed"),
     ("starting", "is starting up|is shutting down|in recovery mode"),
     ("full", "too many clients|too many connections|connection slots"),
     ("disk", "No space left on device"),
@@ -118,16 +119,26 @@ def state_of(link):
     """What classify says of the database behind LINK, and the names of the tables in it."""
     have = [row[0] for row in rows_of(link, "select tablename from pg_tables where schemaname = current_schema()")]
     recorded = rows_of(link, "select version_num from alembic_version") if "alembic_version" in have else []
-    # create_all puts `type` where the model has it, the migrations add it last (020).
-    places = dict(
-        rows_of(
-            link,
-            "select column_name, ordinal_position from information_schema.columns"
-            " where table_schema = current_schema() and table_name = 'task_executions_v2'",
-        )
+    return classify(chain(HOME), recorded[0][0] if len(recorded) == 1 else None, have, made_anew(link)), have
+
+
+def made_anew(link):
+    """The tables of 012 and 013 that a service has made and no migration, by the order of their columns.
+
+    create_all puts columns where the models have them; the migrations make created_at first, and add `type` last (020).
+    """
+    places = {}
+    for table, column, place in rows_of(
+        link,
+        "select table_name, column_name, ordinal_position from information_schema.columns"
+        " where table_schema = current_schema() and table_name in %s",
+        (TELLING,),
+    ):
+        places.setdefault(table, {})[column] = place
+    signs = (("scope", "created_at"), ("type", "workflow_execution_id"))
+    return sorted(
+        table for table, at in places.items() if any(a in at and b in at and at[a] < at[b] for a, b in signs)
     )
-    recreated = "type" in places and places["type"] < places.get("workflow_execution_id", 0)
-    return classify(chain(HOME), recorded[0][0] if len(recorded) == 1 else None, have, recreated), have
 
 
 def sessions(link):

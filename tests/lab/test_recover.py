@@ -1,10 +1,15 @@
 """A Mistral database that was broken by the real cause: services started on new code before it was upgraded."""
 
-from collections.abc import Iterator
+import os
+import random
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from lab.fleet import Fleet
+from tests.conftest import SEED
+from tests.lab.crash.cells import Cell
+from tests.lab.crash.matrix import base, run_cells
 from tests.lab.desk import Operator, write_inventory
 from tests.lab.ground import Ground
 
@@ -134,6 +139,24 @@ def test_rows_in_the_new_tables_are_dumped_and_not_dropped_without_the_flag(brok
         "yum1", "sh", "-c", "pg_restore -f - -t named_locks /var/lib/stormlift/*/backup/*/mistral.dump"
     ).stdout
     assert "work done since" in listed
+
+
+def killed(broken: Operator, cells: Callable[[tuple[Cell, ...]], list[Cell]]) -> None:
+    """The repair, cut off in the middle of some of its steps: the same command ends as a repair that nobody disturbed."""
+    repair = base(broken, "yum1", "mistral.recover")
+    chosen = cells(tuple(each for each in repair.cells() if each.moment == "during" and each.fault != "link"))
+    assert [each for each in run_cells([repair], chosen) if each.problems] == []
+    assert state(broken)["state"] == "upgraded"
+
+
+def test_a_repair_that_is_killed_is_taken_up(broken: Operator) -> None:
+    draw = random.Random(int(os.environ[SEED]))
+    killed(broken, lambda every: draw.sample(every, 3))
+
+
+@pytest.mark.long
+def test_a_repair_that_is_killed_at_any_step_is_taken_up(broken: Operator) -> None:
+    killed(broken, list)
 
 
 def test_the_failure_in_the_middle_of_an_upgrade(operator: Operator, ground: Ground) -> None:

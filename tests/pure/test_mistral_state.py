@@ -117,8 +117,9 @@ def test_the_state_of_a_database(
 
 
 def test_execution_tables_that_were_made_anew_are_told_apart(links: Any) -> None:
-    assert state(links, "020", OLD | set(NEW), recreated=True)["state"] == "recreated"
-    assert state(links, "011", OLD, recreated=True)["state"] == "old"
+    anew = state(links, "020", OLD | set(NEW), made_anew=["task_executions_v2"])
+    assert anew["state"] == "recreated" and sentence(anew).endswith("anew, empty: task_executions_v2")
+    assert state(links, "011", OLD | set(NEW), made_anew=["task_executions_v2"])["state"] == "broken"
 
 
 def test_what_is_pending_and_what_it_makes(links: Any) -> None:

@@ -48,7 +48,7 @@ class Base:
         return cells(self.stage.deployment, self.points)
 
     def run(self, wanted: Iterable[str]) -> None:
-        """Upgrade without any disturbance, and keep what is on the disks right before each WANTED step."""
+        """Run the command without any disturbance, and keep what is on the disks right before each WANTED step."""
         stage, keys = self.stage, set(wanted)
         todo = {host: [p.key for p in self.points if host in p.hosts and p.key in keys] for host in self._hosts}
         for host, own in todo.items():
@@ -76,9 +76,12 @@ class Base:
         return deployment(self.stage.deployment).hosts
 
     def final(self) -> dict[str, Any]:
-        """Everything that is compared."""
-        journals = {host: self.stage.operator.journal(host) for host in self._hosts}
-        return final_state(self.stage.fleet, self.stage.deployment) | journal_facts(journals, self.points)
+        """Everything that is compared; not the journal of a command that plans anew what was cut off."""
+        state: dict[str, Any] = dict(final_state(self.stage.fleet, self.stage.deployment))
+        if self.stage.command == "upgrade":
+            journals = {host: self.stage.operator.journal(host) for host in self._hosts}
+            state |= journal_facts(journals, self.points)
+        return state
 
     def cell(self, cell: Cell) -> Result:
         """Run one cell."""
@@ -88,7 +91,7 @@ class Base:
         problems: list[str] = []
         try:
             said = self._cut_off(cell, codes)
-            again = self.stage.operator.types("upgrade", "--hosts", cell.deployment, "--yes", timeout=END_S)
+            again = self.stage.operator.types(self.stage.command, "--hosts", cell.deployment, "--yes", timeout=END_S)
             codes.append(again.code)
             if codes[0] not in (-9, 0, 3):
                 problems.append(f"the run that was cut off ended with {codes[0]}: {said[-1500:]}")
@@ -124,13 +127,13 @@ def snapshot_of(point: Point) -> str:
     return "crash-" + point.key.replace(":", "-")
 
 
-def base(operator: Operator, name: str) -> Base:
-    """The points of the upgrade of a deployment that is at the old release; nothing has run yet."""
-    said = operator.types("plan", "--hosts", name, "--json")
+def base(operator: Operator, name: str, command: str = "upgrade") -> Base:
+    """The points of COMMAND on a deployment as it stands; nothing has run yet."""
+    said = operator.types(command, "--hosts", name, "--dry", "--json")
     if said.code != 0:
         raise NeverReached(said.all)
     [planned] = said.json["deployments"]
-    return Base(Stage(operator, name), points(planned, HIT[name]))
+    return Base(Stage(operator, name, command), points(planned, HIT.get(name, name)))
 
 
 def run_cells(bases: Sequence[Base], wanted: Sequence[Cell], results: Path | None = None) -> list[Result]:

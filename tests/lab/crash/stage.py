@@ -25,10 +25,11 @@ class NeverReached(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """A deployment, and the desk from which it is upgraded."""
+    """A deployment, the desk from which it is changed, and the command that does it."""
 
     operator: Operator
     deployment: str
+    command: str = "upgrade"
 
     @property
     def fleet(self) -> Fleet:
@@ -36,8 +37,8 @@ class Stage:
         return self.operator.fleet
 
     def begins(self) -> "subprocess.Popen[str]":
-        """Start the upgrade with the points in place, and go on."""
-        words = ("upgrade", "--hosts", self.deployment, "--yes")
+        """Start the command with the points in place, and go on."""
+        words = (self.command, "--hosts", self.deployment, "--yes")
         return self.operator.begins(*words, command=(sys.executable, "-m", "tests.lab.crash.controller"))
 
     def arm(self, host: str, moment: str, key: str) -> None:
