@@ -16,7 +16,7 @@ ns = Collection(
     status.status,
     pause.pause,
     pause.resume,
-    Collection("mistral", mistral.status, mistral.upgrade, mistral.recover),
+    Collection("mistral", mistral.status, mistral.upgrade, mistral.recover, mistral.export),
     Collection("services", services.status, services.stop, services.start, services.restart, services.reload),
     Collection("migrations", migrations.list_, migrations.baseline),
     Collection("inventory", inventories.show, inventories.trust),

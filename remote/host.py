@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -94,9 +94,36 @@ class RemoteHost:
         if code == _TAKEN_OVER:
             raise taken_over(self.name)
         if code != 0:
-            text = self._mask(text)
-            raise StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
+            raise self._failed(words, code, text)
         return text
+
+    def _failed(self, words: tuple[str, ...], code: int, said: str) -> StepFailed:
+        text = self._mask(said)
+        return StepFailed(f"{self.name}: {words[0]}: {_last(text) or f'exit code {code}'}", host=self.name, log=text)
+
+    def _link_lost(self, error: shell.Broken) -> Unreachable:
+        return Unreachable(f"{self.name}: the connection was lost: {error}", "the same command again")
+
+    def stream(self, *words: str) -> Generator[bytes, None, None]:
+        """What the program on the host writes to its standard output for WORDS, as it comes; changes nothing.
+
+        Bytes as they are, in bounded memory. Raises Unreachable, StepFailed with the end of what it said on stderr.
+        """
+        said, channel = bytearray(), None
+        try:
+            channel = self._start(program.call(*words), apart=True)
+            channel.shutdown_write()
+            yield from shell.blocks(channel, said)
+            code = channel.recv_exit_status()
+        except shell.Broken as error:
+            self._drop()
+            raise self._link_lost(error) from None
+        finally:
+            if channel is not None:  # whoever reads no further lets the program there end
+                channel.close()
+        if code != 0:
+            text = readable(said.decode("utf-8", "surrogateescape"))
+            raise shell.refused_root(self.host, text) or self._failed(words, code, text)
 
     def records(self) -> tuple[Record, ...]:
         """The host's journal, read now."""
@@ -278,8 +305,8 @@ class RemoteHost:
                 self._connection.close()
             self._connection = None
 
-    def _start(self, script: str) -> Channel:
-        return shell.start(self.open(), self.host, script, self._password)
+    def _start(self, script: str, *, apart: bool = False) -> Channel:
+        return shell.start(self.open(), self.host, script, self._password, apart=apart)
 
     def _call(self, script: str) -> tuple[int, str]:
         try:
@@ -289,7 +316,7 @@ class RemoteHost:
             code = channel.recv_exit_status()
         except shell.Broken as error:
             self._drop()
-            raise Unreachable(f"{self.name}: the connection was lost: {error}", "the same command again") from None
+            raise self._link_lost(error) from None
         if code != 0 and (refusal := shell.refused_root(self.host, text)):
             raise refusal
         return code, text

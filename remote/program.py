@@ -9,7 +9,7 @@ from rollout.model import Step
 from rollout.quote import shell
 
 _PARTS = ("common", "runner", "lock", "services", "packages", "checks", "facts")
-_SCRIPTS = (("mistral_chain", "mistral_database", "mistral"), ("keys",))
+_SCRIPTS = (("mistral_chain", "mistral_database", "mistral_export", "mistral"), ("keys",))
 # Python 2.7 and 3. The modules need no path, and none on the host can stand before them.
 _LOADER = """import sys, types
 def _load(name, text):

@@ -16,14 +16,16 @@ NOT_WHOLE = 74
 _ASKS = "@stormlift-password"
 _IS_ROOT = "@stormlift-root"
 _MAX_LINE = 1 << 20
+_MOST_ERRORS = 1 << 14
+_LOOK_ASIDE_S = 1.0
 
 
 class Broken(Exception):
     """The link ended before the script did."""
 
 
-def start(connection: Connection, host: Host, script: str, password: Secret | None) -> Channel:
-    """Begin SCRIPT as root; its output, errors included, comes over the channel that is given back.
+def start(connection: Connection, host: Host, script: str, password: Secret | None, *, apart: bool = False) -> Channel:
+    """Begin SCRIPT as root; its output, errors included, comes over the channel that is given back; APART: not mixed.
 
     The script travels on standard input, so that it is in no argv and no login shell parses it; it runs only
     when it arrived whole. What is sent after it is the script's own standard input. A password is sent when sudo
@@ -40,6 +42,8 @@ def start(connection: Connection, host: Host, script: str, password: Secret | No
         else:
             channel.exec_command(f"sudo -S -k -p {_ASKS} " + shell(["sh", "-c", f"echo {_IS_ROOT}; {inner}"]))
             _answer(channel, host, password)
+        if apart:  # before the script is there: it has said nothing yet
+            channel.set_combine_stderr(False)
         channel.sendall(text)
     except (SSHException, EOFError, OSError) as error:
         raise Broken(str(error)) from None
@@ -82,6 +86,30 @@ def lines(channel: Channel) -> Iterator[str]:
         rest = rest[:_MAX_LINE]
     if rest:
         yield rest.decode("utf-8", "surrogateescape")
+    if channel.recv_exit_status() == -1:
+        raise Broken("the connection ended without an exit code")
+
+
+def blocks(channel: Channel, errors: bytearray) -> Iterator[bytes]:
+    """The script's output as it comes, bytes and no lines; the end of what it says beside it is left in ERRORS.
+
+    No more is held than SSH's window. Raises Broken when the link ended first.
+    """
+    channel.settimeout(_LOOK_ASIDE_S)
+    block: bytes | None = None
+    while block != b"":
+        try:
+            block = channel.recv(1 << 16)
+        except TimeoutError:
+            block = None
+        except (OSError, EOFError, SSHException) as error:
+            raise Broken(str(error)) from None
+        # Both streams share one window: complaints that nobody reads would stop the data.
+        while channel.recv_stderr_ready():
+            errors += channel.recv_stderr(1 << 16)
+            del errors[:-_MOST_ERRORS]
+        if block:
+            yield block
     if channel.recv_exit_status() == -1:
         raise Broken("the connection ended without an exit code")
 

@@ -8,7 +8,9 @@ python_of() {
 }
 
 mistral() {
-  _python=$(python_of mistral) || fail "there is no Mistral on this host: $STACK/mistral/bin/python is missing"
+  # A dump is read by any Python: 3.3 takes Mistral away, and its dumps stay.
+  _python=$(python_of mistral) || { [ "${1:-} ${2:-}" = "export --dump" ] && { _python=$(python_of st2) || _python=$(command -v python3); }; } \
+    || fail "there is no Mistral on this host: $STACK/mistral/bin/python is missing"
   export STORMLIFT_MISTRAL="$STACK/mistral"
   printf '%s' "$MISTRAL_PY" | "$_python" - "$@"
 }

@@ -6,6 +6,7 @@
   mistral.py dump                       pg_dump into the run's folder, read back
   mistral.py drop [--drop-rows] TABLE.. the repair of a broken database: drop what only pending revisions make
   mistral.py repaired                   0 when nothing is left to drop, 1 when the database is broken
+  mistral.py export [--dump FILE]       the rows of executions_v2, live or out of a dump, as mistral_export streams them
 """
 
 from __future__ import print_function
@@ -18,6 +19,7 @@ import time
 
 from mistral_chain import sentence
 from mistral_database import Unusable, connect, counts, environment, look_at, look_safely, sessions, unusable
+from mistral_export import export
 
 FIRST_WITH_EXECUTIONS = "012"  # from here on the tables are the real store: dropping one loses executions
 UPGRADABLE = ("empty", "old", "between", "upgraded", "recreated")
@@ -140,6 +142,7 @@ def main(words):
         "dump": verb_dump,
         "drop": lambda: verb_drop([word for word in words[1:] if word[0] != "-"], "--drop-rows" in words),
         "repaired": verb_repaired,
+        "export": lambda: export(words[1:]),
     }
     try:
         return verbs[words[0]]()

@@ -1,0 +1,61 @@
+"""PostgreSQL's COPY text, row for row and back; what COPY wrote comes out of `line` again to the byte.
+
+The format: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format". COPY TO and pg_dump write no octal and no
+hexadecimal escapes, so these are refused: they would stand for bytes that nobody wrote.
+"""
+
+import re
+
+from rollout.codec import Malformed
+
+Row = tuple[str | None, ...]
+
+_NULL = "\\N"
+_ESCAPES = {"\\": "\\", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
+_UNSAFE = str.maketrans({char: f"\\{letter}" for letter, char in _ESCAPES.items()})
+# PostgreSQL's names of encodings; bytes that nothing can convert (SQL_ASCII) stay what they are.
+_CODECS = {
+    "UTF8": "utf-8",
+    "SQL_ASCII": "utf-8",
+    "LATIN1": "iso8859-1",
+    "LATIN9": "iso8859-15",
+    "WIN1250": "cp1250",
+    "WIN1251": "cp1251",
+    "WIN1252": "cp1252",
+}
+
+
+def codec(encoding: str) -> str:
+    """Python's name of PostgreSQL's ENCODING. Raises Malformed for one that is not known here."""
+    if encoding not in _CODECS:
+        raise Malformed(f"its text is in {encoding}, which cannot be read here")
+    return _CODECS[encoding]
+
+
+def row(text: bytes, charset: str = "utf-8") -> Row:
+    """The values of one line of COPY text, without its newline; None is null. Raises Malformed."""
+    try:
+        line = text.decode(charset, "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"a row is not in {charset}: {error.reason}") from None
+    if "\\" not in line:
+        return tuple(line.split("\t"))
+    return tuple(None if field == _NULL else _value(field) for field in line.split("\t"))
+
+
+def line(values: Row, charset: str = "utf-8") -> bytes:
+    """VALUES as COPY writes them, without the newline."""
+    fields = [_NULL if value is None else value.translate(_UNSAFE) for value in values]
+    return "\t".join(fields).encode(charset, "surrogateescape")
+
+
+def _value(field: str) -> str:
+    return _ESCAPED.sub(_unescaped, field) if "\\" in field else field
+
+
+def _unescaped(found: "re.Match[str]") -> str:
+    try:
+        return _ESCAPES[found[1]]
+    except KeyError:
+        raise Malformed(f"a value holds {found[0]!r}, which COPY does not write") from None
