@@ -64,8 +64,7 @@ class Incoming:
         return decode(Head, _object(line))
 
     def _next(self) -> bytes:
-        block = next(self._blocks, b"")
-        if not block:
+        if (block := next(self._blocks, None)) is None:
             raise Malformed(_CUT)
         return block
 
@@ -87,8 +86,7 @@ class Incoming:
         """The COPY text, a piece at a time, however well it was compressed."""
         packed, block = zlib.decompressobj(31), self._rest
         while not packed.eof:
-            if not (block := block or self._next()):
-                raise Malformed(_CUT)
+            block = block or self._next()
             try:
                 yield packed.decompress(block, _BLOCK)
             except zlib.error as error:

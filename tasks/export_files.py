@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -161,7 +162,7 @@ def read_back(folder: Path, name: str, charset: str, head: Head, foot: Foot) -> 
                 proof.add(row)
                 if name == JSONL:  # the others are proved equal to it by their COPY text
                     digest.add(row)
-        except (Malformed, EOFError, gzip.BadGzipFile, UnicodeEncodeError) as error:
+        except (Malformed, EOFError, gzip.BadGzipFile, zlib.error, UnicodeEncodeError) as error:
             wrong = str(error)
         while raw.read(_BUFFER):
             pass

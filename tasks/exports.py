@@ -53,9 +53,11 @@ def make(folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        raise UsageError(f"{folder}: is there already; nothing is overwritten", "name a new folder: --to DIR") from None
     except OSError as error:
+        if folder.is_symlink() or folder.exists():
+            raise UsageError(
+                f"{folder}: is there already; nothing is overwritten", "name a new folder: --to DIR"
+            ) from None
         raise UsageError(f"{folder}: cannot be made: {error.strerror}", "name another folder: --to DIR") from None
 
 
