@@ -5,7 +5,7 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast histories crash-matrix check clean
+.PHONY: help setup demo test test-fast test-long histories crash-matrix check clean
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ test: setup ## the whole suite: checks, pure, wire and lab floors
 
 test-fast: setup ## the pure and the wire floor, no containers
 	.venv/bin/python $(PYTEST) --ignore=tests/lab
+
+test-long: setup ## what takes minutes a test: a million executions exported, a repair killed at every step, random histories
+	.venv/bin/python -m pytest tests -m long -s
 
 HISTORIES = 2000
 histories: setup ## random histories against a fleet in memory (HISTORIES=50); some minutes; SEED=1 tells the same ones again

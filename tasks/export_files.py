@@ -17,7 +17,7 @@ from typing import IO, Any
 from rollout.codec import Malformed
 from rollout.copytext import Row
 from rollout.export import Foot, Head, Incoming
-from rollout.page import Page, from_page
+from rollout.page import LEVEL, Page, from_page
 from rollout.records import Digest, Proof, csv_line, from_csv, from_json, json_line
 
 JSONL, CSV, HTML, MANIFEST = "executions_v2.jsonl.gz", "executions_v2.csv.gz", "executions.html", "manifest.json"
@@ -109,7 +109,7 @@ def packed(path: Path) -> Iterator[IO[bytes]]:
     """The same, gzip'd."""
     with (
         opened(path) as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped,
+        gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as zipped,
         io.BufferedWriter(zipped, _BUFFER) as buffered,
     ):
         yield buffered

@@ -19,18 +19,21 @@ from tests.wire.fleet import WireFleet
 from tests.wire.sshd import WireHost
 from tests.wire.test_sshd import eventually
 
-COPY = r"""--
-SET client_encoding = 'UTF8';
-
-COPY public.executions_v2 (id, state, "output") FROM stdin;
-1	SUCCESS	a\tb\nc\\d
-2	ERROR	\N
-3	SUCCESS	
-\.
-
-
-SET x = 1;
-"""
+COPY = "\n".join(
+    (
+        "--",
+        "SET client_encoding = 'UTF8';",
+        "",
+        'COPY public.executions_v2 (id, state, "output") FROM stdin;',
+        "1\tSUCCESS\ta\\tb\\nc\\\\d",
+        "2\tERROR\t\\N",
+        "3\tSUCCESS\t",
+        "\\.",
+        "",
+        "SET x = 1;",
+        "",
+    )
+)
 ROWS = [("1", "SUCCESS", "a\tb\nc\\d"), ("2", "ERROR", None), ("3", "SUCCESS", "")]
 DATA = random.Random(4).randbytes(6 << 20)  # three times what a channel's window holds
 
