@@ -14,7 +14,7 @@ from rollout.copytext import Row
 from rollout.records import json_text
 
 CHUNK_ROWS = 2000
-LEVEL = 6  # of gzip: 9 takes twice the time for a hundredth of the size
+LEVEL = 6  # of gzip; 9 takes nearly twice the time for a few hundredths of the size
 _CHUNK_BYTES = 4 << 20  # a chunk is unpacked whole
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _ROWS, _POLICY, _ABOUT = "@ROWS@", "@SCRIPT-HASH@", "@ABOUT@"
