@@ -6,14 +6,17 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rollout.codec import Malformed
-from rollout.errors import Inhibited, StepFailed, StormliftError, UsageError
+from rollout.errors import Inhibited, StepFailed, StormliftError, Unreachable, UsageError
 from rollout.export import Incoming
-from tasks.edge import VERSION
+from rollout.facts import mistral_host
+from rollout.model import Deployment, Host
+from tasks.edge import VERSION, Desk
 from tasks.export_files import PART, Order, Say, named, read_back, write
 
 if TYPE_CHECKING:
@@ -21,6 +24,35 @@ if TYPE_CHECKING:
 
 SCHEMA = "stormlift.executions/1"
 PRIVATE = "inputs and outputs of workflows can hold secrets: the files are for their owner alone (0700, 0600)"
+
+
+def every(sitting: Desk, hosts: str, to: str, dump: str, page: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Export every deployment that HOSTS names, one after the other; gives each one's folder and manifest."""
+    if dump and not dump.startswith("/"):
+        raise UsageError(
+            f"--dump {dump!r} is no path from the root of the host on", "expected something like --dump /root/a.dump"
+        )
+    selection = sitting.select(hosts, whole=False)
+    if (to or dump) and len(selection.deployments) > 1:
+        names = ", ".join(each.name for each in selection.deployments)
+        raise UsageError(f"--to and --dump are for one deployment, --hosts names {names}", "name one of them")
+    sources = [(each.name, _source(sitting, each, selection.hosts)) for each in selection.deployments]
+    for name, host in sources:
+        now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        folder = Path(to) if to else sitting.runs.with_name("exports") / f"{name}-{now}"
+        yield folder, export(sitting.fleet[host], Order(name, folder, dump, page), sitting.say)
+
+
+def _source(sitting: Desk, deployment: Deployment, chosen: tuple[Host, ...]) -> str:
+    """The host of DEPLOYMENT to ask: the only one that was chosen, or the one among them that carries Mistral."""
+    hosts = [host for host in deployment.hosts if host in chosen]
+    if len(hosts) == 1:
+        sitting.fleet.reach(hosts)
+        return hosts[0].name
+    if not (found := mistral_host(sitting.fleet.facts(hosts))):
+        names = ", ".join(host.name for host in hosts)
+        raise UsageError(f"none of {names} carries st2mistral", "name the host that is to be asked: --hosts HOST")
+    return found
 
 
 def export(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
@@ -33,7 +65,7 @@ def export(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
         manifest = _written(link, order, say)
     except BaseException as error:
         shutil.rmtree(order.folder, ignore_errors=True)
-        if isinstance(error, (OSError, Malformed, StepFailed)):
+        if isinstance(error, (OSError, Malformed, StepFailed, Unreachable)):
             raise _failure(link.name, order.folder, error) from None
         raise
     wrong = [name for name, each in manifest["files"].items() if not each["whole"]]
@@ -61,8 +93,10 @@ def make(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}", "name another folder: --to DIR") from None
 
 
-def _failure(host: str, folder: Path, error: OSError | Malformed | StepFailed) -> StormliftError:
+def _failure(host: str, folder: Path, error: OSError | Malformed | StepFailed | Unreachable) -> StormliftError:
     again = "the same command again"
+    if isinstance(error, Unreachable):
+        return Unreachable(f"{error.message}; no file is left", error.hint)
     if isinstance(error, StepFailed):
         return StepFailed(f"{error.message}; no file is left", again, host=host, log=error.log)
     if isinstance(error, Malformed):

@@ -1,16 +1,11 @@
-"""invoke mistral.*: the database that Mistral keeps, looked at, upgraded, repaired."""
+"""invoke mistral.*: the database that Mistral keeps, looked at, upgraded, repaired, its old rows exported."""
 
 import json as json_
-import time
-from pathlib import Path
 
 from invoke.context import Context
 
 from rollout import mistral, repairs
-from rollout.errors import UsageError
-from rollout.facts import mistral_host
-from rollout.model import Deployment, Host
-from tasks.edge import HOSTS_HELP, Desk, command, desk
+from tasks.edge import HOSTS_HELP, command, desk
 from tasks.work import Orders, change
 
 _HELP = {"hosts": HOSTS_HELP, "yes": "do not ask", "json": "one JSON object on stdout"}
@@ -57,38 +52,13 @@ def recover(c: Context, hosts: str = "", drop_rows: bool = False, yes: bool = Fa
 def export(c: Context, hosts: str = "", to: str = "", dump: str = "", html: bool = False, json: bool = False) -> None:
     """Write the old executions, which no new release shows, as JSON lines and CSV; changes nothing on the hosts."""
     from tasks import exports
-    from tasks.export_files import Order
 
-    if dump and not dump.startswith("/"):
-        raise UsageError(
-            f"--dump {dump!r} is no path from the root of the host on", "expected something like /root/a.dump"
-        )
     with desk(c) as sitting:
-        selection = sitting.select(hosts, whole=False)
-        if (to or dump) and len(selection.deployments) > 1:
-            names = ", ".join(each.name for each in selection.deployments)
-            raise UsageError(f"--to and --dump are for one deployment, --hosts names {names}", "name one of them")
-        sources = [(each, _source(sitting, each, selection.hosts)) for each in selection.deployments]
         made = []
-        for deployment, host in sources:
-            name = f"{deployment.name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-            folder = Path(to) if to else sitting.runs.with_name("exports") / name
-            manifest = exports.export(sitting.fleet[host], Order(deployment.name, folder, dump, html), sitting.say)
+        for folder, manifest in exports.every(sitting, hosts, to, dump, html):
             made.append({"folder": str(folder), **manifest})
             if not json:
                 sitting.out(exports.told(folder, manifest))
         sitting.say(exports.PRIVATE)
         if json:
             sitting.out(json_.dumps({"schema": "stormlift.mistral.export/1", "exports": made}, indent=1))
-
-
-def _source(sitting: Desk, deployment: Deployment, chosen: tuple[Host, ...]) -> str:
-    """The host of DEPLOYMENT to ask: the only one that was chosen, or the one among them that carries Mistral."""
-    hosts = [host for host in deployment.hosts if host in chosen]
-    if len(hosts) == 1:
-        sitting.fleet.reach(hosts)
-        return hosts[0].name
-    if not (found := mistral_host(sitting.fleet.facts(hosts))):
-        names = ", ".join(host.name for host in hosts)
-        raise UsageError(f"none of {names} carries st2mistral", "name the host that is to be asked: --hosts HOST")
-    return found
