@@ -133,6 +133,7 @@ class Simulation:
         keys = {"keys-unscoped": estate.shared.unscoped, "keys-old-scope": estate.shared.old}
         return Facts(
             host=host,
+            addresses=(host,),
             distro="jessie" if box.family == "apt" else "el7",
             os_name="a system of that time",
             init="systemd",
