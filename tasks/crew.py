@@ -148,7 +148,7 @@ class Crew:
         lock = DeploymentLock(
             name,
             links,
-            sitting.me(work.run),
+            sitting.me(work.run, work.plan.abandons),
             self._command,
             self._plan.hash,
             1 + max(each.fence for each in work.facts.values()),

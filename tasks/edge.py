@@ -152,9 +152,9 @@ class Desk:
             )
         return getpass.getpass(f"sudo password of {host.user} (asked once): ")
 
-    def me(self, run: str) -> Me:
+    def me(self, run: str, abandons: str) -> Me:
         """Who holds a lock that this command takes."""
-        return Me(self.by, run)
+        return Me(self.by, run, abandons)
 
     # --- what is said ------------------------------------------------------------------------------------
 

@@ -133,7 +133,7 @@ class Shift(Crew):
             mine.call(host, "lock-show")
             there = self._sim.locks.get(host)
             runs_here = there.holder.alive if there and there.holder.by == mine.by else None
-            me = Me(mine.by, work.run)
+            me = Me(mine.by, work.run, work.plan.abandons)
             seen = self._sim.lock_facts(host)
             what, value = locks.decide(work.deployment.name, seen, me, runs_here)
             if what == "take":

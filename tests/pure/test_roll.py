@@ -268,6 +268,18 @@ def test_ones_own_run_is_taken_up_when_its_controller_is_dead(lock: LockFacts, h
     assert value == "token" if what == "take" else value
 
 
+def test_ones_own_run_that_is_planned_anew_is_taken_up_as_well() -> None:
+    """A repair that was killed: the same command plans anew, and ends the run that it was."""
+    anew = Me("op@console", "r1", abandons="r0")
+    assert decide("pair", held(run="r0"), anew, False) == ("take", "token")
+    assert decide("pair", held(run="r0"), anew, None)[0] == "wait"
+    for lock in (held(run="r0", by="eve@console"), held(run=""), held(run="r9")):
+        with pytest.raises(Locked):
+            decide("pair", lock, anew, False)
+    with pytest.raises(Locked):
+        decide("pair", held(run=""), ME, False)
+
+
 @pytest.mark.parametrize(
     ("lock", "here", "hint"),
     [
