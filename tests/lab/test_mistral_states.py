@@ -177,7 +177,7 @@ def test_what_depends_on_a_table_keeps_all_of_them(bench: Bench) -> None:
 
 def test_who_is_on_the_database_is_named_and_waited_out(bench: Bench, password: str) -> None:
     bench.copy("st_011", "busy")
-    nap = f"PGPASSWORD={password} PGAPPNAME=engine psql -h localhost -U mistral -d busy -c 'select pg_sleep(60)'"
+    nap = f"env PGPASSWORD={password} PGAPPNAME=engine psql -h localhost -U mistral -d busy -c 'select pg_sleep(60)'"
     shell(bench.fleet, "apt1", f"setsid {nap} >/dev/null 2>&1 </dev/null & n=50; "
           "until pgrep -f pg_sleep >/dev/null || [ $((n -= 1)) = 0 ]; do sleep 0.1; done; sleep 0.5")  # fmt: skip
     assert bench.look("busy")["sessions"] == [{"address": "127.0.0.1", "application": "engine", "user": "mistral"}]
