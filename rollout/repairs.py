@@ -96,14 +96,11 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
     """The repair of a broken Mistral database; refuses every other state, saying what it found.
 
     A repair that was cut off is planned anew from what is there now; past its drop it is an upgrade of the database.
-
-    A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
     """
     state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.recover")
-    if cut_off and state.state in ("old", "upgraded"):
-        finish = upgrade_mistral(deployment, facts, always=True)
-        return replace(finish, command="mistral.recover", abandons=cut_off)
+    if cut_off and state.state in mistral.SOUND:
+        return replace(_to_head(deployment, facts, "mistral.recover", state), abandons=cut_off)
     next_step = mistral.next_step(state, deployment.name, mistral_host(facts))
     if state.state != "broken":
         raise PlanRefused(
@@ -135,58 +132,67 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
         source="StackStorm upgrade page 2.2.1, section v2.2, whose five statements do not run in that order",
     )
     quiet, ready, upgrade, populate = actions.mistral(facts)[0], *actions.mistral(facts)[-3:]
-    held = open_upgrade(facts)
-    before = {host: only_mistral(each.before) for host, each in facts.items()}
-    phases = {
-        Phase.STOP: _stop_mistral(facts),
-        Phase.BACKUP: (s for s in actions.backup(facts) if s.id == "backup.mistral"),
-        Phase.MISTRAL: (quiet, actions.once(facts, "st2mistral", drop), ready, upgrade, populate),
-        Phase.START: () if held else actions.start(facts, before),
-        Phase.VERIFY: tuple(
-            s
-            for s in actions.verify(facts, {h: {} for h in facts}, before, "")
-            if s.id in ("verify.mistral", "verify.units") and not (held and s.id == "verify.units")
-        ),
-    }
     notes = (
         state.sentence,
         f"in one transaction, without CASCADE: DROP TABLE {', '.join(state.drop)}",
         _pending(state),
-        *((f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards",) if held else ()),
     )
-    plan = _plan(
+    plan = _mistral_plan(
         deployment,
         facts,
         "mistral.recover",
-        {k: tuple(v) for k, v in phases.items()},
+        (quiet, actions.once(facts, "st2mistral", drop), ready, upgrade, populate),
         notes,
         "mistral.drop, whose tables are in the dump of the backup phase",
-        before,
     )
     return replace(plan, abandons=cut_off)
 
 
-def upgrade_mistral(deployment: Deployment, facts: Hosts, always: bool = False) -> DeploymentPlan:
-    """Bring Mistral's database to the head of the installed package; an empty plan when it is there, unless ALWAYS."""
+def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
+    """Bring Mistral's database to the head of the installed package; an empty plan when it is there and no run is open."""
     state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.upgrade")
-    if state.state in ("upgraded", "recreated") and not always and not cut_off:
+    if state.state in ("upgraded", "recreated") and not cut_off:
         return _plan(deployment, facts, "mistral.upgrade", {})
     if state.state not in mistral.SOUND:
         raise PlanRefused(
             f"{deployment.name}: {state.sentence}", mistral.next_step(state, deployment.name, mistral_host(facts))
         )
+    return replace(_to_head(deployment, facts, "mistral.upgrade", state), abandons=cut_off)
+
+
+def _to_head(deployment: Deployment, facts: Hosts, command: str, state: MistralFacts) -> DeploymentPlan:
+    notes = (state.sentence, *([_pending(state)] if state.pending else []))
+    return _mistral_plan(deployment, facts, command, actions.mistral(facts), notes, "mistral.upgrade")
+
+
+def _mistral_plan(
+    deployment: Deployment,
+    facts: Hosts,
+    command: str,
+    steps: tuple[Step, ...],
+    notes: tuple[str, ...],
+    no_return: str,
+) -> DeploymentPlan:
+    """STEPS on the database, with mistral stopped and held around them, a dump before, and a look at the end.
+
+    A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
+    """
     held = open_upgrade(facts)
     before = {host: only_mistral(each.before) for host, each in facts.items()}
+    looked_at = ("verify.mistral",) if held else ("verify.mistral", "verify.units")
     phases = {
         Phase.STOP: _stop_mistral(facts),
-        Phase.BACKUP: tuple(s for s in actions.backup(facts) if s.id == "backup.mistral"),
-        Phase.MISTRAL: actions.mistral(facts),
+        Phase.BACKUP: tuple(step for step in actions.backup(facts) if step.id == "backup.mistral"),
+        Phase.MISTRAL: steps,
         Phase.START: () if held else actions.start(facts, before),
+        Phase.VERIFY: tuple(
+            step for step in actions.verify(facts, {h: {} for h in facts}, before, "") if step.id in looked_at
+        ),
     }
-    notes = (state.sentence, *([_pending(state)] if state.pending else []))
-    plan = _plan(deployment, facts, "mistral.upgrade", phases, notes, "mistral.upgrade", before)
-    return replace(plan, abandons=cut_off)
+    if held:
+        notes = (*notes, f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards")
+    return _plan(deployment, facts, command, phases, notes, no_return, before)
 
 
 def _mistral_of(deployment: Deployment, facts: Hosts) -> MistralFacts:

@@ -302,3 +302,14 @@ def test_a_release_that_is_not_there_yet_cannot_be_settled() -> None:
 def test_nothing_is_settled_while_an_upgrade_is_open() -> None:
     with pytest.raises(PlanRefused, match="run r0 is open"):
         repairs.refuse_baseline(deployment("a"), hosts(box("a", "2.2.1", journal=opened())), "2.2.1")
+
+
+@pytest.mark.parametrize("state", ["old", "upgraded"])
+def test_a_repair_that_was_cut_off_behind_its_drop_goes_on_under_its_own_name_and_is_looked_at(state: str) -> None:
+    left = box("a", "2.2.1", mistral=mistral("2.1.1", state=state, head="020"), journal=cut_off("mistral.recover"))
+    plan = recovered(left)
+    assert plan.command == "mistral.recover" and plan.abandons == "r0"
+    assert {phase.hop for phase in plan.phases} == {"mistral.recover"}
+    assert {"mistral.upgrade", "verify.mistral", "verify.units"} <= set(steps(plan)) and "mistral.drop" not in steps(
+        plan
+    )
