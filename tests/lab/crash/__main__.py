@@ -1,7 +1,7 @@
 """`python -m tests.lab.crash [--shard 1/2] [--only REGEX]`: the whole matrix, resumable; then writes its page.
 
-Results are kept in lab/state/crash-matrix/COMMIT.jsonl; a cell that has one is not run again. A shard takes every n-th step,
-on a fleet of its own, so that shards may run side by side.
+Results are kept in lab/state/crash-matrix/ under a name of the code; a cell that has one is not run again. A shard
+takes every n-th step, on a fleet of its own, so that shards may run side by side.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def share(bases: list[Base], shard: int, shards: int, only: str, done: dict[str,
 
 
 def main() -> int:
-    """Run this shard's cells and write the page from all results of this commit."""
+    """Run this shard's cells and write the page from all results of this code."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab.crash", description=__doc__)
     parser.add_argument("--shard", default="1/1", help="which share of the steps, e.g. 2/3")
     parser.add_argument(
@@ -45,10 +45,9 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="run cells again whose result was not ok")
     given = parser.parse_args()
     shard, shards = (int(word) for word in given.shard.split("/"))
-    at = page.commit()
     folder = LAB / "state" / "crash-matrix"
     folder.mkdir(parents=True, exist_ok=True)
-    results = folder / f"{at}.jsonl"
+    results = folder / f"{page.code()}.jsonl"
     fleet = Fleet(f"stormlift-crash{shard}", PORT_BASE + 10 * shard, folder / f"fleet{shard}")
     fleet.up(RELEASE)
     try:
@@ -59,7 +58,7 @@ def main() -> int:
     finally:
         fleet.down()
     found = known(results)
-    page.PAGE.write_text(page.text({each.stage.deployment: each.cells() for each in bases}, found, at))
+    page.PAGE.write_text(page.text({each.stage.deployment: each.cells() for each in bases}, found, page.commit()))
     bad = [result.cell for result in found.values() if result.problems]
     print(f"{len(found)} cells have a result, {len(bad)} of them not ok: {', '.join(bad) or '-'}")
     return 1 if bad else 0

@@ -1,5 +1,6 @@
 """docs/crash-matrix.md, written from results."""
 
+import hashlib
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -10,6 +11,8 @@ from tests.lab.crash.matrix import Result
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "crash-matrix.md"
+DEPENDS_ON = ("inventory", "lab", "migrations", "remote", "rollout", "tasks", "tasks.py", "requirements.txt",
+              "tests/lab/crash", "tests/lab/desk.py")  # fmt: skip
 INTRO = """# Crash matrix
 
 Written by `make crash-matrix`; do not edit. Each cell: a deployment of the lab is upgraded from 1.4.0 to 2.2.1, is cut off in
@@ -22,14 +25,22 @@ that is a deed had finished twice. Each cell starts from images of its hosts, da
 
 
 def commit() -> str:
-    """The commit that the working tree is at, with `+` where it was changed since."""
+    """The commit that the working tree is at, with `+` where anything but the page was changed since."""
+    return _git("rev-parse", "--short=12", "HEAD") + _changed(".", f":!{PAGE.relative_to(ROOT)}")
 
-    def git(*words: str) -> str:
-        return subprocess.run(("git", *words), cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    return git("rev-parse", "--short=12", "HEAD") + (
-        "+" if git("status", "--porcelain", "--untracked-files=no") else ""
-    )
+def code() -> str:
+    """A name for everything that a cell depends on, so that a commit to a document does not void what was run."""
+    names = _git("ls-tree", "HEAD", *DEPENDS_ON)
+    return hashlib.sha256(names.encode()).hexdigest()[:12] + _changed(*DEPENDS_ON)
+
+
+def _changed(*paths: str) -> str:
+    return "+" if _git("status", "--porcelain", "--untracked-files=no", "--", *paths) else ""
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(("git", *words), cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def text(all_cells: Mapping[str, Sequence[Cell]], results: Mapping[str, Result], at: str) -> str:
