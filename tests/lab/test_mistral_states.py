@@ -93,7 +93,10 @@ def done(bench: Bench) -> list[dict[str, str]]:
     """Each case, looked at, and what upgrade and repair made of it."""
     made = [_make(bench, number, case) for number, case in enumerate(CASES)]
     clean = bench.schema("c5")
-    return [_told(bench, name, case, clean) for name, case in zip(made, CASES, strict=True)]
+    rows: list[dict[str, str]] = []
+    for name, case in zip(made, CASES, strict=True):
+        rows.append(_told(bench, name, case, clean, {row["then"] for row in rows}))
+    return rows
 
 
 def _make(bench: Bench, number: int, case: Case) -> str:
@@ -107,7 +110,8 @@ def _make(bench: Bench, number: int, case: Case) -> str:
     return name
 
 
-def _told(bench: Bench, name: str, case: Case, clean: str) -> dict[str, str]:
+def _told(bench: Bench, name: str, case: Case, clean: str, populated: set[str]) -> dict[str, str]:
+    """Look at a case and do what is right for it; populate, which takes long, once on each of the ways."""
     look = bench.look(name)
     row = {"database": case.name, "state": look["state"], "drop": str(len(look["drop"]) or "-")}
     row["ready"] = "yes" if bench.program(name, "ready").code == 0 else "no"
@@ -122,7 +126,8 @@ def _told(bench: Bench, name: str, case: Case, clean: str) -> dict[str, str]:
         dropped = row["ready"] == "yes"
     if dropped:
         assert bench.program(name, "ready").code == 0
-        assert [bench.manage(name, *words).code for words in TO_HEAD] == [0, 0]
+        to_head = TO_HEAD[:1] if row["then"] in populated else TO_HEAD
+        assert {bench.manage(name, *words).code for words in to_head} == {0}
         assert bench.program(name, "at-head").code == 0
         assert bench.schema(name) == clean or look["state"] == "recreated"
     row["ends"] = bench.look(name)["state"]

@@ -151,7 +151,7 @@ def killed(broken: Operator, cells: Callable[[tuple[Cell, ...]], list[Cell]]) ->
 
 def test_a_repair_that_is_killed_is_taken_up(broken: Operator) -> None:
     draw = random.Random(int(os.environ[SEED]))
-    killed(broken, lambda every: draw.sample(every, 3))
+    killed(broken, lambda every: draw.sample(every, 2))
 
 
 @pytest.mark.long

@@ -43,8 +43,10 @@ class Bench:
 
     def prepare(self) -> None:
         """A database st_REVISION at each revision, made by mistral-db-manage."""
+        before = "template1"
         for revision in REVISIONS:
-            self.copy("template1", f"st_{revision}")
+            self.copy(before, f"st_{revision}")
+            before = f"st_{revision}"
             made = self.manage(f"st_{revision}", "upgrade", revision)
             assert made.code == 0, made.said
 
