@@ -13,7 +13,8 @@ from rollout.copytext import Row
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ASCII = json.JSONEncoder(separators=(",", ":"))
-_VALUE = re.compile(r'(?:"([^"]*(?:""[^"]*)*)")?(,|\Z)')
+_QUOTES = re.compile('"+')
+_CLOSING = re.compile('(?<!")"(?:"")*(?!")')  # inside of a value quotes stand in pairs: the odd one closes
 
 
 # --- JSON ----------------------------------------------------------------------------------------------------
@@ -53,14 +54,14 @@ def csv_line(row: Row) -> bytes:
 
 def from_csv(lines: Iterable[bytes]) -> Iterator[Row]:
     """The rows of LINES that csv_line wrote, the header first: a value may stand on several. Raises Malformed."""
-    held: list[bytes] = []
+    held = bytearray()
     quotes = 0
     for line in lines:
-        held.append(line)
+        held += line
         quotes += line.count(b'"')
         if quotes % 2 == 0:
-            yield _cells(b"".join(held).decode("utf-8", "surrogateescape"))
-            held, quotes = [], 0
+            yield _cells(held.decode("utf-8", "surrogateescape"))
+            held, quotes = bytearray(), 0
     if held:
         raise Malformed("the last record is cut off")
 
@@ -69,12 +70,27 @@ def _cells(record: str) -> Row:
     text, at = record.removesuffix("\n"), 0
     cells: list[str | None] = []
     while True:
-        if (found := _VALUE.match(text, at)) is None:
-            raise Malformed("a line is no record: a value is not quoted")
-        cells.append(None if found[1] is None else found[1].replace('""', '"'))
-        if not found[2]:
+        cell, at = _cell(text, at)
+        cells.append(cell)
+        if at == len(text):
             return tuple(cells)
-        at = found.end()
+        if text[at] != ",":
+            raise Malformed("a line is no record: a value is not quoted")
+        at += 1
+
+
+def _cell(text: str, at: int) -> tuple[str | None, int]:
+    """The value that begins at AT of TEXT, and where it ends.
+
+    No pattern for a whole value: it would remember every doubled quote, fifty times what the value takes.
+    """
+    if (opening := _QUOTES.match(text, at)) is None:
+        return None, at
+    # With the one that opens, an even number of quotes closes as well.
+    closing = opening if (opening.end() - at) % 2 == 0 else _CLOSING.search(text, opening.end())
+    if closing is None:
+        raise Malformed("a line is no record: a value does not end")
+    return text[at + 1 : closing.end() - 1].replace('""', '"'), closing.end()
 
 
 # --- proof ---------------------------------------------------------------------------------------------------
