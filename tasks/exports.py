@@ -58,17 +58,19 @@ def _source(sitting: Desk, deployment: Deployment, chosen: tuple[Host, ...]) -> 
 def export(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
     """Carry ORDER out on the host of LINK; gives the manifest. Raises UsageError, Inhibited, Unreachable, StepFailed.
 
-    What fails before everything was read back leaves no folder; files that differ from their source stay, as .part.
+    What fails before everything was read back and named leaves no folder; files that differ from their source stay, as .part.
     """
     make(order.folder)
     try:
         manifest = _written(link, order, say)
+        wrong = [name for name, each in manifest["files"].items() if not each["whole"]]
+        if not wrong:
+            named(order.folder, manifest)
     except BaseException as error:
         shutil.rmtree(order.folder, ignore_errors=True)
         if isinstance(error, (OSError, Malformed, StepFailed, Unreachable)):
             raise _failure(link.name, order.folder, error) from None
         raise
-    wrong = [name for name, each in manifest["files"].items() if not each["whole"]]
     if wrong:
         raise StepFailed(
             f"{order.deployment}: {', '.join(wrong)} read back differ from what {link.name} sent or counted; "
@@ -76,7 +78,6 @@ def export(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
             "check this machine's disk and memory; export again into another folder",
             host=link.name,
         )
-    named(order.folder, manifest)
     return manifest
 
 

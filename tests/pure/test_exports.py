@@ -186,6 +186,19 @@ def test_a_disk_that_fails_is_named_and_what_was_written_is_removed(
     assert says in error.message and str(folder) in error.message and not folder.exists() and link.left
 
 
+def test_a_disk_that_has_no_room_for_the_manifest_is_full_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, fsync = tmp_path / "export", os.fsync
+
+    def fails(handle: int) -> None:
+        if MANIFEST in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr("tasks.export_files.os.fsync", fails)
+    error = refused(lambda: export(Link(sent(ROWS)), folder), StepFailed)
+    assert "the disk is full" in error.message and not folder.exists()
+
+
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "export"
     with pytest.raises(KeyboardInterrupt):
