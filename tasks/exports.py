@@ -1,6 +1,7 @@
 """The road of `invoke mistral.export`: rows from a host into files, read back from the disk, named when they are proved."""
 
 import errno
+import os
 import re
 import resource
 import shutil
@@ -87,7 +88,7 @@ def make(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
     except OSError as error:
-        if folder.is_symlink() or folder.exists():
+        if os.path.lexists(folder):  # False, too, where nobody may look
             raise UsageError(
                 f"{folder}: is there already; nothing is overwritten", "name a new folder: --to DIR"
             ) from None

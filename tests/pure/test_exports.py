@@ -144,6 +144,20 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     assert "cannot be made" in error.message
 
 
+def test_a_folder_that_cannot_even_be_looked_for_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: object, *words: object, **more: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    error = refused(lambda: export(Link(), tmp_path / ("x" * 300)), UsageError)
+    assert "cannot be made: File name too long" in error.message
+    monkeypatch.setattr(os, "mkdir", denied)
+    monkeypatch.setattr(os, "lstat", denied)
+    error = refused(lambda: export(Link(), tmp_path / "closed"), UsageError)
+    assert "cannot be made: Permission denied" in error.message and "--to" in error.hint
+
+
 def test_a_link_that_is_lost_leaves_nothing_so_that_the_same_command_can_be_typed_again(tmp_path: Path) -> None:
     whole, folder = sent(ROWS), tmp_path / "export"
     lost = Unreachable("box: the connection was lost: reset", "the same command again")
