@@ -25,10 +25,14 @@ _CODECS = {
 }
 
 
+class UnknownEncoding(Malformed):
+    """Nothing is wrong with the text, but nobody here can read it."""
+
+
 def codec(encoding: str) -> str:
-    """Python's name of PostgreSQL's ENCODING. Raises Malformed for one that is not known here."""
+    """Python's name of PostgreSQL's ENCODING. Raises UnknownEncoding."""
     if encoding not in _CODECS:
-        raise Malformed(f"its text is in {encoding}, which cannot be read here")
+        raise UnknownEncoding(f"its text is in {encoding}, which cannot be read here")
     return _CODECS[encoding]
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rollout.codec import Malformed
+from rollout.copytext import UnknownEncoding
 from rollout.errors import Inhibited, StepFailed, StormliftError, Unreachable, UsageError
 from rollout.export import Incoming
 from rollout.facts import mistral_host
 from rollout.model import Deployment, Host
+from rollout.quote import shell
 from tasks.edge import VERSION, Desk
 from tasks.export_files import PART, Order, Say, named, read_back, write
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "stormlift.executions/1"
 PRIVATE = "inputs and outputs of workflows can hold secrets: the files are for their owner alone (0700, 0600)"
+_OTHER_ENCODING = "pg_restore it into a database whose encoding is UTF8, pg_dump -Fc that one, and name the new dump"
 
 
 def every(sitting: Desk, hosts: str, to: str, dump: str, page: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -70,7 +73,7 @@ def export(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
     except BaseException as error:
         shutil.rmtree(order.folder, ignore_errors=True)
         if isinstance(error, (OSError, Malformed, StepFailed, Unreachable)):
-            raise _failure(link.name, order.folder, error) from None
+            raise _failure(link.name, order, error) from None
         raise
     if wrong:
         raise StepFailed(
@@ -95,12 +98,16 @@ def make(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}", "name another folder: --to DIR") from None
 
 
-def _failure(host: str, folder: Path, error: OSError | Malformed | StepFailed | Unreachable) -> StormliftError:
-    again = "the same command again"
+def _failure(host: str, order: Order, error: OSError | Malformed | StepFailed | Unreachable) -> StormliftError:
+    folder, again = order.folder, "the same command again"
     if isinstance(error, Unreachable):
         return Unreachable(f"{error.message}; no file is left", error.hint)
     if isinstance(error, StepFailed):
-        return StepFailed(f"{error.message}; no file is left", again, host=host, log=error.log)
+        # A dump that is cut off stays so, however often it is read.
+        whole = f"on {host}, {shell(['pg_restore', '-f', '/dev/null', order.dump])} reads the dump to its end; when it does, "
+        return StepFailed(
+            f"{error.message}; no file is left", (whole if order.dump else "") + again, host=host, log=error.log
+        )
     if isinstance(error, Malformed):
         return StepFailed(f"{host}: {error}; no file is left", again, host=host)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -117,6 +124,8 @@ def _written(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
             incoming = Incoming(blocks)
         except StepFailed as error:
             raise _refusal(link.name, order, error) from None
+        except UnknownEncoding as error:
+            raise Inhibited(f"{link.name}: {error}", _OTHER_ENCODING) from None
         written = write(order, incoming, say)
         for _ in blocks:  # to its end: only then it is known how the program ended
             pass
@@ -144,6 +153,8 @@ def _written(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
 
 def _refusal(host: str, order: Order, error: StepFailed) -> Inhibited:
     """What the host said instead of sending anything: nothing is begun, and it must be settled first."""
+    if "pg_restore cannot be run" in error.message:
+        return Inhibited(error.message, "it comes with PostgreSQL's client: install that, or name a host that has it")
     if order.dump:
         found = "ls -l /var/lib/stormlift/*/backup/*/mistral.dump"
         return Inhibited(

@@ -11,10 +11,18 @@ from rollout.records import Digest
 COLUMNS = ("id", "state", "output")
 
 
-def sent(rows: list[Row], /, *, columns: tuple[str, ...] = COLUMNS, source: str = "database", **foot: object) -> bytes:
+def sent(
+    rows: list[Row],
+    /,
+    *,
+    columns: tuple[str, ...] = COLUMNS,
+    source: str = "database",
+    encoding: str = "UTF8",
+    **foot: object,
+) -> bytes:
     """The stream of ROWS; FOOT are keys of its last line that shall say something else."""
     text = b"".join(copytext.line(row) + b"\n" for row in rows)
-    head = {"columns": columns, "encoding": "UTF8", "source": source, "of": {"name": "mistral"}, "started": 1.0}
+    head = {"columns": columns, "encoding": encoding, "source": source, "of": {"name": "mistral"}, "started": 1.0}
     counted = Digest()
     for row in rows:
         counted.add(row)

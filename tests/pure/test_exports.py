@@ -186,6 +186,19 @@ def test_a_host_that_fails_on_the_way_and_one_that_ends_too_early(tmp_path: Path
     assert "ends too early" in error.message and error.hint == "the same command again" and not folder.exists()
 
 
+def test_a_dump_that_breaks_off_is_to_be_looked_at_before_the_same_command_is_typed_again(tmp_path: Path) -> None:
+    said = StepFailed("box: mistral: /a b is cut off in the middle of executions_v2", host="box")
+    link = Link(sent(ROWS, source="dump")[:-30], error=said)
+    error = refused(lambda: export(link, tmp_path / "export", dump="/a b"), StepFailed)
+    assert error.hint.startswith("on box, pg_restore -f /dev/null '/a b' reads the dump")
+
+
+def test_a_dump_in_an_encoding_that_nobody_reads_says_how_to_get_one_that_is_read(tmp_path: Path) -> None:
+    link, folder = Link(sent(ROWS, source="dump", encoding="EUC_JP")), tmp_path / "export"
+    error = refused(lambda: export(link, folder, dump="/a"), Inhibited)
+    assert "EUC_JP" in error.message and "encoding is UTF8" in error.hint and not folder.exists() and link.left
+
+
 @pytest.mark.parametrize(("code", "says"), [(errno.ENOSPC, "the disk is full"), (errno.EIO, "cannot be written")])
 def test_a_disk_that_fails_is_named_and_what_was_written_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, says: str

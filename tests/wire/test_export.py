@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from remote.host import RemoteHost
-from rollout.errors import StepFailed, StormliftError, Unreachable
+from rollout.errors import Inhibited, StepFailed, StormliftError, Unreachable
 from rollout.export import Incoming
 from rollout.secret import Mask, Secret
 from tasks import exports
@@ -59,11 +60,11 @@ def remote(fleet: WireFleet, password: str = "") -> Iterator[RemoteHost]:
         host.close()
 
 
-def python(box: WireHost, body: str) -> None:
-    """Let Mistral's Python on the host be a program of sh."""
+def python(box: WireHost, body: str, *, reads: bool = True) -> None:
+    """Let Mistral's Python on the host be a program of sh, which first READS away the script."""
     folder = box.directory / "stack" / "mistral" / "bin"
     folder.mkdir(parents=True)
-    (folder / "python").write_text(f"#!/bin/sh\ncat >/dev/null\n{body}")
+    (folder / "python").write_text(f"#!/bin/sh\n{'cat >/dev/null' * reads}\n{body}")
     (folder / "python").chmod(0o755)
 
 
@@ -176,6 +177,16 @@ def test_what_pg_restore_says_is_handed_on(wire_fleet: WireFleet, box: WireHost,
     with remote(wire_fleet) as host:
         error = failed(host.stream("mistral", "export", "--dump", str(dump)), StepFailed)
         assert error.message == "box: mistral: pg_restore: error: no valid archive"
+
+
+def test_a_host_without_pg_restore_says_what_to_install(
+    wire_fleet: WireFleet, box: WireHost, dump: Path, tmp_path: Path
+) -> None:
+    python(box, f'PATH=/nowhere exec {sys.executable} "$@"', reads=False)
+    with remote(wire_fleet) as host, pytest.raises(Inhibited) as caught:
+        exports.export(host, Order("main", tmp_path / "export", str(dump)), lambda text: None)
+    assert caught.value.message == "box: mistral: pg_restore cannot be run: No such file or directory"
+    assert "PostgreSQL's client" in caught.value.hint
 
 
 def test_the_whole_way_into_files(wire_fleet: WireFleet, box: WireHost, dump: Path, tmp_path: Path) -> None:
