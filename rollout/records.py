@@ -38,9 +38,12 @@ def from_json(columns: tuple[str, ...], lines: Iterable[bytes]) -> Iterator[Row]
     for line in lines:
         try:
             found = json.loads(line)
-            yield tuple(found[name] for name in columns)
+            row = tuple(found[name] for name in columns)
         except (ValueError, KeyError, TypeError) as error:
             raise Malformed(f"a line is no record: {error}") from None
+        if not all(value is None or isinstance(value, str) for value in row):
+            raise Malformed("a line is no record: a value is no text")
+        yield row
 
 
 # --- CSV -----------------------------------------------------------------------------------------------------

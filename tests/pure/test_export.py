@@ -174,6 +174,12 @@ def test_a_value_takes_the_room_of_a_few_of_its_size_however_it_is_escaped(way: 
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("line", [b'{"id":1,"state":"a"}', b'{"id":"1","state":["a"]}', b'{"id":"1"}', b"[]", b'{"id"'])
+def test_a_line_of_json_that_is_no_record_is_refused(line: bytes) -> None:
+    with pytest.raises(Malformed, match="is no record"):
+        list(from_json(("id", "state"), [line]))
+
+
 # The stream.
 
 
