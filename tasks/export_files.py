@@ -26,6 +26,7 @@ _TEMPLATE = Path(__file__).with_name("executions.html")
 _BUFFER = 1 << 18
 _EVERY = 50_000  # rows between two lines of progress
 _MOST_STATES = 50
+_NO_STATE = "none"
 Say = Callable[[str], None]
 
 
@@ -58,7 +59,7 @@ class Written:
 def write(order: Order, incoming: Incoming, say: Say) -> Written:
     """Every row into every file, as they come, under names that end in .part."""
     head, written = incoming.head, Written()
-    page = Page(_TEMPLATE.read_text()) if order.page else None
+    page = Page(_TEMPLATE.read_text("utf-8")) if order.page else None
     with ExitStack() as stack:
         lines, table = (stack.enter_context(packed(order.folder / name)) for name in (JSONL, CSV))
         sheet = stack.enter_context(opened(order.folder / HTML)) if page else io.BytesIO()
@@ -78,7 +79,7 @@ def write(order: Order, incoming: Incoming, say: Say) -> Written:
 
 def _count(written: Written, head: Head, row: Row) -> None:
     written.rows += 1
-    state = (row[head.columns.index("state")] if "state" in head.columns else None) or "none"
+    state = (row[head.columns.index("state")] if "state" in head.columns else None) or _NO_STATE
     if state in written.states or len(written.states) < _MOST_STATES:
         written.states[state] = written.states.get(state, 0) + 1
 
@@ -90,7 +91,8 @@ def _about(order: Order, head: Head, written: Written) -> dict[str, Any]:
         "source": f"{written.rows} records of executions_v2, from the {head.source} {head.of.get('name')}, {when}",
         "columns": list(head.columns),
         "rows": written.rows,
-        "states": written.states,
+        # What the page offers is looked for in the records, and no record says that it has none.
+        "states": {state: count for state, count in written.states.items() if state != _NO_STATE},
     }
 
 

@@ -5,6 +5,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -79,6 +80,13 @@ def test_every_file_holds_every_row_and_is_its_owner_s_alone(tmp_path: Path) -> 
     assert manifest["database_digest"] == manifest["files"][JSONL]["digest"] == str(digest)
     for name, each in manifest["files"].items():
         assert each["bytes"] == (folder / name).stat().st_size and each["whole"] and each["rows"] == 3
+
+
+def test_the_page_offers_the_states_that_its_records_have(tmp_path: Path) -> None:
+    manifest = export(Link(sent([*ROWS, ("4", None, ""), ("5", "", None)])), tmp_path / "export")
+    assert manifest["states"] == {"SUCCESS": 2, "ERROR": 1, "none": 2}
+    about = re.search(r'id="about">(.*?)</script>', (tmp_path / "export" / HTML).read_text("utf-8"))
+    assert about and json.loads(about[1])["states"] == {"SUCCESS": 2, "ERROR": 1}
 
 
 def test_what_is_told_names_the_digest_the_sizes_and_the_memory(tmp_path: Path) -> None:
