@@ -36,7 +36,8 @@ def start(connection: Connection, host: Host, script: str, password: Secret | No
     inner = f's=$(head -c {len(text)}); case $s in *{_WHOLE}) eval "$s";; *) exit {NOT_WHOLE};; esac'
     try:
         channel: Channel = connection.create_session()
-        channel.set_combine_stderr(True)
+        # Together while sudo is answered. Without a password sudo may refuse at once: that must not be taken for data.
+        channel.set_combine_stderr(not apart or password is not None)
         if password is None:
             channel.exec_command(("" if host.sudo == "root" else "sudo -n ") + shell(["sh", "-c", inner]))
         else:
@@ -44,7 +45,11 @@ def start(connection: Connection, host: Host, script: str, password: Secret | No
             _answer(channel, host, password)
         if apart:  # before the script is there: it has said nothing yet
             channel.set_combine_stderr(False)
-        channel.sendall(text)
+        try:
+            channel.sendall(text)
+        except OSError:
+            if not channel.exit_status_ready():
+                raise  # else it ended before it read, and what it said tells why
     except (SSHException, EOFError, OSError) as error:
         raise Broken(str(error)) from None
     return channel

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from paramiko import Channel
 
 from remote.host import RemoteHost
 from rollout.errors import Inhibited, StepFailed, StormliftError, Unreachable
@@ -107,6 +108,29 @@ def test_sudo_that_refuses_is_named_as_everywhere(wire_fleet: WireFleet, box: Wi
     box.sudo("password", "secret")
     with remote(wire_fleet) as host:
         assert "asks deploy for a password" in failed(host.stream("kept", "run", "data"), Unreachable).message
+
+
+def test_sudo_that_refuses_before_anything_else_is_done_is_named_too(
+    wire_fleet: WireFleet, box: WireHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, sends = Channel.set_combine_stderr, Channel.sendall
+
+    def part(channel: Channel, combine: bool) -> bool:
+        if channel.combine_stderr and not combine:
+            eventually(channel.exit_status_ready)
+        return bool(parts(channel, combine))
+
+    def send(channel: Channel, data: bytes) -> None:
+        eventually(channel.exit_status_ready)
+        sends(channel, data)
+
+    monkeypatch.setattr(Channel, "set_combine_stderr", part)
+    monkeypatch.setattr(Channel, "sendall", send)
+    box.sudo("password", "secret")
+    with remote(wire_fleet) as host:
+        assert "asks deploy for a password" in failed(host.stream("kept", "run", "data"), Unreachable).message
+        with pytest.raises(Unreachable, match="asks deploy for a password"):
+            host.probe("journal")
 
 
 def test_a_link_that_is_lost_in_the_middle(wire_fleet: WireFleet, box: WireHost) -> None:
