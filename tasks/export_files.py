@@ -47,10 +47,11 @@ class Order:
 
 @dataclass
 class Written:
-    """What was written: how many rows, and how many of each state."""
+    """What was written: how many rows, how many of each state, and the SHA-256 of the page, if there is one."""
 
     rows: int = 0
     states: dict[str, int] = field(default_factory=dict)
+    page: str = ""
 
 
 # --- writing -------------------------------------------------------------------------------------------------
@@ -59,21 +60,27 @@ class Written:
 def write(order: Order, incoming: Incoming, say: Say) -> Written:
     """Every row into every file, as they come, under names that end in .part."""
     head, written = incoming.head, Written()
-    page = Page(_TEMPLATE.read_text("utf-8")) if order.page else None
+    page, drawn = Page(_TEMPLATE.read_text("utf-8")) if order.page else None, sha256()
     with ExitStack() as stack:
         lines, table = (stack.enter_context(packed(order.folder / name)) for name in (JSONL, CSV))
         sheet = stack.enter_context(opened(order.folder / HTML)) if page else io.BytesIO()
+
+        def draw(part: bytes) -> None:
+            drawn.update(part)
+            sheet.write(part)
+
         table.write(csv_line(head.columns))
-        sheet.write(page.head() if page else b"")
+        draw(page.head() if page else b"")
         for row in incoming.rows():
             lines.write(json_line(head.columns, row))
             table.write(csv_line(row))
             if page:
-                sheet.write(page.add(row))
+                draw(page.add(row))
             _count(written, head, row)
             if written.rows % _EVERY == 0 and sys.stderr.isatty():
                 say(f"{order.deployment}: {written.rows} rows")
-        sheet.write(page.tail(_about(order, head, written)) if page else b"")
+        draw(page.tail(_about(order, head, written)) if page else b"")
+    written.page = drawn.hexdigest() if page else ""
     return written
 
 
@@ -154,8 +161,11 @@ class Hashed(io.RawIOBase):
         return len(data)
 
 
-def read_back(folder: Path, name: str, charset: str, head: Head, foot: Foot) -> dict[str, Any]:
-    """What the disk holds of the file NAME, and whether it is all that the host sent and its database counted."""
+def read_back(folder: Path, name: str, charset: str, head: Head, foot: Foot, page: str) -> dict[str, Any]:
+    """What the disk holds of the file NAME, and whether it is all that the host sent and its database counted.
+
+    PAGE is the SHA-256 of the page as it was written: its rows alone do not prove the script that searches them.
+    """
     proof, digest, wrong = Proof(charset), Digest(), ""
     with open(folder / f"{name}{PART}", "rb") as file:
         raw = Hashed(file)
@@ -173,6 +183,8 @@ def read_back(folder: Path, name: str, charset: str, head: Head, foot: Foot) -> 
     whole = not wrong and sent == (proof.rows, proof.size, proof.sha256)
     if name == JSONL:
         whole = whole and counted in (None, digest)
+    if name == HTML:
+        whole = whole and raw.hash.hexdigest() == page
     found = {"rows": proof.rows, "bytes": raw.size, "sha256": raw.hash.hexdigest(), "copy_sha256": proof.sha256}
     more = {"digest": str(digest)} if name == JSONL else {}
     return {**found, **more, "whole": whole, **({"wrong": wrong} if wrong else {})}

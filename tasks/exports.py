@@ -132,7 +132,7 @@ def _written(link: "RemoteHost", order: Order, say: Say) -> dict[str, Any]:
     head, foot = incoming.head, incoming.foot
     assert foot is not None
     say(f"{order.deployment}: {written.rows} rows written, reading them back")
-    files = {name: read_back(order.folder, name, incoming.charset, head, foot) for name in order.names}
+    files = {name: read_back(order.folder, name, incoming.charset, head, foot, written.page) for name in order.names}
     return {
         "schema": SCHEMA,
         "deployment": order.deployment,

@@ -127,19 +127,25 @@ def test_files_that_differ_from_their_source_never_get_their_names(
     assert {path.name for path in folder.iterdir()} == {f"{name}.part" for name in (JSONL, CSV, HTML)}
 
 
-def test_what_the_disk_made_of_a_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "at"), [(JSONL, -12), (CSV, -12), (HTML, -12), (HTML, 12), (HTML, -2000)], ids=lambda value: str(value)
+)
+def test_what_the_disk_made_of_a_file_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int
+) -> None:
     folder, fsync = tmp_path / "export", os.fsync
 
     def rots(handle: int) -> None:
         fsync(handle)
         path = Path(os.readlink(f"/proc/self/fd/{handle}"))
-        if path.name.startswith(CSV):
-            data = path.read_bytes()
-            path.write_bytes(data[:-12] + bytes([data[-12] ^ 1]) + data[-11:])
+        if path.name.startswith(name):
+            data = bytearray(path.read_bytes())
+            data[at] ^= 1
+            path.write_bytes(data)
 
     monkeypatch.setattr("tasks.export_files.os.fsync", rots)
     error = refused(lambda: export(Link(sent(ROWS)), folder), StepFailed)
-    assert error.message.startswith(f"main: {CSV} read back differ")
+    assert error.message.startswith(f"main: {name} read back differ")
 
 
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
