@@ -148,6 +148,23 @@ def test_what_the_disk_made_of_a_file_is_noticed(
     assert error.message.startswith(f"main: {name} read back differ")
 
 
+def test_what_is_read_back_was_let_go_of_by_the_machine_s_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    def note(what: str, handle: int) -> None:
+        done.append((what, Path(os.readlink(f"/proc/self/fd/{handle}")).name.removesuffix(".part")))
+
+    monkeypatch.setattr("tasks.export_files.os.fsync", lambda handle: note("synced", handle))
+    monkeypatch.setattr(
+        "tasks.export_files.os.posix_fadvise", lambda handle, at, size, how: note(f"told {how}", handle)
+    )
+    export(Link(sent(ROWS)), tmp_path / "export")
+    for name in (JSONL, CSV, HTML):
+        assert [what for what, of in done if of == name] == ["synced", f"told {os.POSIX_FADV_DONTNEED}"]
+
+
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("mine")
     link = Link(sent(ROWS))
