@@ -44,6 +44,10 @@ class Order:
         """The files that are written."""
         return (JSONL, CSV, HTML) if self.page else (JSONL, CSV)
 
+    def name_of(self, head: Head) -> str:
+        """The database's name, or the dump's as it was asked for: an old Python in the C locale cannot spell every path."""
+        return self.dump or str(head.of.get("name"))
+
 
 @dataclass
 class Written:
@@ -95,7 +99,7 @@ def _about(order: Order, head: Head, written: Written) -> dict[str, Any]:
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(head.started))
     return {
         "title": f"Old Mistral executions of {order.deployment}",
-        "source": f"{written.rows} records of executions_v2, from the {head.source} {head.of.get('name')}, {when}",
+        "source": f"{written.rows} records of executions_v2, from the {head.source} {order.name_of(head)}, {when}",
         "columns": list(head.columns),
         "rows": written.rows,
         # What the page offers is looked for in the records, and no record says that it has none.

@@ -22,7 +22,7 @@ MARK = b"@stormlift-export "  # what a login shell may print comes before it
 BLOCK = 1 << 16
 # The link is seldom what takes longest, and the host may be serving: little work for it.
 LEVEL = 1
-COPY_HEAD = re.compile(b'^COPY (?:[^ ]+\\.)?"?%s"? \\((.*)\\) FROM stdin;$' % TABLE.encode())
+COPY_HEAD = re.compile(('^COPY (?:[^ ]+\\.)?"?%s"? \\((.*)\\) FROM stdin;$' % TABLE).encode())
 ENCODING = re.compile(b"^SET client_encoding = '(.*)';$")
 
 
@@ -197,7 +197,7 @@ def cut_out(text, sink, path):
         if columns:
             inside = found = True
             names = [name.strip('"') for name in columns.group(1).decode("utf-8").split(", ")]
-            dump = {"name": path, "size": os.path.getsize(path)}
+            dump = {"size": os.path.getsize(path)}
             sink.head(columns=names, encoding=encoding, source="dump", of=dump, started=time.time())
     if inside:
         raise Refused("%s is cut off in the middle of %s" % (path, TABLE))

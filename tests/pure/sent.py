@@ -22,7 +22,13 @@ def sent(
 ) -> bytes:
     """The stream of ROWS; FOOT are keys of its last line that shall say something else."""
     text = b"".join(copytext.line(row) + b"\n" for row in rows)
-    head = {"columns": columns, "encoding": encoding, "source": source, "of": {"name": "mistral"}, "started": 1.0}
+    head = {
+        "columns": columns,
+        "encoding": encoding,
+        "source": source,
+        "of": {"name": "mistral"} if source == "database" else {"size": 1},
+        "started": 1.0,
+    }
     counted = Digest()
     for row in rows:
         counted.add(row)

@@ -101,6 +101,8 @@ def test_a_dump_is_named_to_the_host_and_proved_by_its_text(tmp_path: Path) -> N
     link = Link(sent(ROWS, source="dump"))
     manifest = export(link, tmp_path / "export", dump="/root/a b.dump")
     assert link.asked == ("mistral", "export", "--dump", "/root/a b.dump")
+    assert manifest["source"]["name"] == "/root/a b.dump"
+    assert "from the dump /root/a b.dump, 1970" in (tmp_path / "export" / HTML).read_text("utf-8")
     assert manifest["database_digest"] is None and manifest["source"]["kind"] == "dump"
     assert "pg_restore" in exports.told(tmp_path, manifest)
 
@@ -127,9 +129,7 @@ def test_files_that_differ_from_their_source_never_get_their_names(
     assert {path.name for path in folder.iterdir()} == {f"{name}.part" for name in (JSONL, CSV, HTML)}
 
 
-@pytest.mark.parametrize(
-    ("name", "at"), [(JSONL, -12), (CSV, -12), (HTML, -12), (HTML, 12), (HTML, -2000)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("name", "at"), [(JSONL, -12), (CSV, -12), (HTML, -12), (HTML, 12), (HTML, -2000)], ids=str)
 def test_what_the_disk_made_of_a_file_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int
 ) -> None:
