@@ -112,7 +112,7 @@ class RemoteHost:
         said, channel = bytearray(), None
         try:
             channel = self._start(program.call(*words), apart=True)
-            channel.shutdown_write()
+            shell.end_input(channel)
             yield from shell.blocks(channel, said)
             code = channel.recv_exit_status()
         except shell.Broken as error:
@@ -120,7 +120,7 @@ class RemoteHost:
             raise self._link_lost(error) from None
         finally:
             if channel is not None:  # whoever reads no further lets the program there end
-                channel.close()
+                shell.hang_up(channel)
         if code != 0:
             text = readable(said.decode("utf-8", "surrogateescape"))
             raise shell.refused_root(self.host, text) or self._failed(words, code, text)
@@ -216,7 +216,7 @@ class RemoteHost:
             if (told := stream.read(line)) is not None:
                 yield told
             if stream.over:
-                channel.close()
+                shell.hang_up(channel)
                 return
         if channel.recv_exit_status() != 0:
             raise self._not_taken(stream)
@@ -311,7 +311,7 @@ class RemoteHost:
     def _call(self, script: str) -> tuple[int, str]:
         try:
             channel = self._start(script)
-            channel.shutdown_write()
+            shell.end_input(channel)
             text = readable("\n".join(shell.lines(channel)))
             code = channel.recv_exit_status()
         except shell.Broken as error:

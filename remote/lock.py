@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from remote.facts import read_lock
 from remote.host import RemoteHost
-from remote.shell import Broken
+from remote.shell import Broken, hang_up
 from rollout.codec import canonical
 from rollout.errors import Locked, StormliftError
 from rollout.facts import LockFacts
@@ -126,7 +126,7 @@ class DeploymentLock:
             except (StormliftError, Broken, OSError, EOFError):
                 channel = None  # the link is gone; the next beat makes a new one
         if channel is not None:
-            channel.close()
+            hang_up(channel)
 
 
 def boot_id() -> str:

@@ -1,6 +1,7 @@
 """Run a script as root on a connected host and read what it says, line by line; nothing here decides."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from fabric import Connection
 from paramiko import Channel
@@ -62,7 +63,7 @@ def _answer(channel: Channel, host: Host, password: Secret) -> None:
         block = channel.recv(4096)
         said += block.decode("utf-8", "replace")
         if _ASKS in said and answered:
-            channel.close()
+            hang_up(channel)
             raise wrong_password(host)
         if not block and channel.recv_exit_status() == -1:
             raise Broken("the connection ended before sudo did")
@@ -117,6 +118,20 @@ def blocks(channel: Channel, errors: bytearray) -> Iterator[bytes]:
             yield block
     if channel.recv_exit_status() == -1:
         raise Broken("the connection ended without an exit code")
+
+
+def end_input(channel: Channel) -> None:
+    """Say that nothing more will be sent. Raises Broken when the link ended first."""
+    try:
+        channel.shutdown_write()
+    except (OSError, EOFError, SSHException) as error:
+        raise Broken(str(error)) from None
+
+
+def hang_up(channel: Channel) -> None:
+    """Close CHANNEL; on a link that is gone it is closed already, and saying so fails."""
+    with suppress(OSError, EOFError, SSHException):
+        channel.close()
 
 
 def wrong_password(host: Host) -> Unreachable:

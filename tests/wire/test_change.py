@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from paramiko import Channel
 
+from remote import shell
 from remote.host import RemoteHost
 from rollout.codec import canonical
 from rollout.errors import LinkLost, Unreachable
@@ -111,6 +113,15 @@ def test_a_link_that_is_lost_while_sudo_asks_is_made_again(box: RemoteHost, wire
     assert finished(list(asked.change(RUN, (job("one", "true"),)))) == [("2.2.1:one", 0)]
     cutting.join()
     asked.close()
+
+
+@pytest.mark.parametrize("last_word", [shell.hang_up, shell.end_input])
+def test_the_last_word_on_a_link_that_is_gone_is_no_bug(box: RemoteHost, last_word: Callable[[Channel], None]) -> None:
+    """The link was cut between the last line of the host and the end of the channel: paramiko raises EOFError there."""
+    channel = shell.start(box.open(), box.host, "cat >/dev/null", None)
+    box.open().transport.packetizer.close()
+    with suppress(shell.Broken):
+        last_word(channel)
 
 
 def test_a_link_that_stays_away_says_that_the_host_goes_on(
