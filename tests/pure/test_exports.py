@@ -165,6 +165,21 @@ def test_what_is_read_back_was_let_go_of_by_the_machine_s_memory(
         assert [what for what, of in done if of == name] == ["synced", f"told {os.POSIX_FADV_DONTNEED}"]
 
 
+def test_whoever_is_killed_while_the_files_are_named_leaves_no_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename, seen = tmp_path / "export", os.rename, list[set[str]]()
+
+    def look(source: str, target: str) -> None:
+        rename(source, target)
+        seen.append({path.name for path in folder.iterdir()})
+
+    monkeypatch.setattr("tasks.export_files.os.rename", look)
+    export(Link(sent(ROWS)), folder)
+    assert [MANIFEST in names for names in seen] == [False, False, False, True]
+    assert seen[-1] == {JSONL, CSV, HTML, MANIFEST}
+
+
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("mine")
     link = Link(sent(ROWS))
