@@ -265,6 +265,13 @@ def test_the_page_s_own_script_sets_texts_only_and_fetches_nothing() -> None:
     assert "default-src 'none'" in text and "script-src 'sha256-" in text and "@" not in text.partition("<style>")[0]
 
 
+def test_the_page_indents_json_only_where_javascript_keeps_its_numbers() -> None:
+    """Its 9007199254740993 is ...992, its 1e400 null: a record that holds one is shown as it is stored."""
+    pretty = TEMPLATE.partition("function pretty(")[2].partition("\n}\n")[0]
+    assert "String(Number(number)) === number" in pretty
+    assert pretty.count("JSON.stringify") == 1 and "return exact && " in pretty
+
+
 def test_the_script_that_may_run_is_the_page_s_own() -> None:
     from base64 import b64encode
     from hashlib import sha256
