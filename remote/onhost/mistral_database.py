@@ -56,14 +56,18 @@ def url_of():
     try:
         conf(args=["--config-file", CONF], project="mistral")
         found = conf.database.connection
-    except (cfg.Error, EnvironmentError) as error:
+    except (cfg.Error, EnvironmentError, ValueError) as error:  # bytes that are no text are a ValueError
         raise Unusable("conf", "%s cannot be read (%s)" % (CONF, type(error).__name__))
     if not found:
         raise Unusable("conf", "%s has no [database] connection" % CONF)
     try:
-        return url.make_url(found)
+        made = url.make_url(found)
     except Exception as error:  # of any class; its text would show the password
         raise Unusable("conf", "[database] connection in %s is no database URL (%s)" % (CONF, type(error).__name__))
+    # SQLAlchemy 1.4 ends the password at its first @, and libpq would name the rest of it as the host that it cannot find.
+    if "@" in (made.host or ""):
+        raise Unusable("conf", "the password in [database] connection in %s holds an @ as it is" % CONF)
+    return made
 
 
 def settings():

@@ -219,6 +219,7 @@ WRONG = {
     "[database]\nconnection = postgresql://mistral:{password}@/st_020": "pg_hba",
     "[database]\nconnection = mysql://mistral:{password}@localhost/st_020": "conf",
     "[database]\nconnection = mistral:{password}@localhost": "conf",
+    "[database]\nconnection = postgresql://mistral:p@{password}@localhost/st_020": "conf",
     "[database]\nconnection {password}": "conf",
     "[database]\nmax_retries = -1": "conf",
     "": "conf",

@@ -1,0 +1,67 @@
+"""What mistral.conf may hold that is no way to a database: it is told as such, and never with the secrets in it."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import remote
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The module that reads mistral.conf, on a file of its own; SQLAlchemy, which only hosts have, stands in as 1.4 parses."""
+    monkeypatch.syspath_prepend(str(Path(remote.__file__).parent / "onhost"))
+    for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.engine.url"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules["sqlalchemy.engine"].url = sys.modules["sqlalchemy.engine.url"]  # type: ignore[attr-defined]
+    sys.modules["sqlalchemy.engine.url"].make_url = parsed  # type: ignore[attr-defined]
+    for name in ("mistral_database", "mistral_chain"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import mistral_database  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(mistral_database, "CONF", str(tmp_path / "mistral.conf"))
+    yield mistral_database
+    for name in ("mistral_database", "mistral_chain"):
+        sys.modules.pop(name, None)
+
+
+def parsed(text: str) -> SimpleNamespace:
+    """A URL as SQLAlchemy 1.4 takes it apart: the password ends at its first @."""
+    user, _, where = text.partition("://")[2].partition("@")
+    return SimpleNamespace(drivername=text.partition(":")[0], user=user, host=where.partition("/")[0])
+
+
+def test_a_password_that_is_not_escaped_is_not_taken_for_a_host(database: Any) -> None:
+    """libpq would say: could not translate host name "cret@localhost"."""
+    Path(database.CONF).write_text("[database]\nconnection = postgresql://mistral:se@cret@localhost/mistral\n")
+    with pytest.raises(database.Unusable) as caught:
+        database.url_of()
+    assert caught.value.cause == "conf" and "holds an @" in str(caught.value) and "cret" not in str(caught.value)
+    Path(database.CONF).write_text("[database]\nconnection = postgresql://mistral:se%40cret@localhost/mistral\n")
+    assert database.url_of().host == "localhost"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"# the database of M\xfcnchen\n[database]\nconnection = postgresql://mistral:secret@localhost/mistral\n",
+        b"[database]\nconnection = postgresql://mistral:secret$word@localhost/mistral\n",
+        b"[database\nconnection = postgresql://mistral:secret@localhost/mistral\n",
+        b"[database]\nmax_retries = 1\n",
+        b"",
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_and_its_text_is_not(database: Any, text: bytes) -> None:
+    Path(database.CONF).write_bytes(text)
+    with pytest.raises(database.Unusable) as caught:
+        database.url_of()
+    assert caught.value.cause == "conf" and database.CONF in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(database: Any) -> None:
+    with pytest.raises(database.Unusable, match="cannot be read") as caught:
+        database.url_of()
+    assert caught.value.cause == "conf"
