@@ -36,7 +36,7 @@ _CAUSES = {
     "permission": "give the tables back to the role of /etc/mistral/mistral.conf: alter table ... owner to ...",
     "locked": "somebody holds a lock on its tables: end that session (pg_stat_activity), then the same command again",
     "down": "start PostgreSQL where [database] connection of /etc/mistral/mistral.conf points to",
-    "conf": "mend /etc/mistral/mistral.conf; a @, : or % in a password is written %40, %3A, %25 in a URL",
+    "conf": "mend /etc/mistral/mistral.conf; in a password @, :, % and $ are written %40, %3A, %25, %24",
 }
 
 

@@ -35,6 +35,12 @@ def test_every_way_not_to_get_in_has_its_own_advice(cause: str) -> None:
     assert said and "{" not in said and said != next_step(MistralFacts("unreachable", cause="unknown"), "who", "a")
 
 
+def test_what_breaks_a_password_in_mistral_conf_is_named_with_its_escape() -> None:
+    """oslo.config takes a $ for the name of another option, and the file then cannot be read."""
+    said = next_step(MistralFacts("unreachable", cause="conf"), "who", "a")
+    assert all(escape in said for escape in ("%40", "%3A", "%25", "%24"))
+
+
 def test_only_a_repair_that_is_allowed_is_named() -> None:
     assert "invoke mistral.recover --hosts who" in next_step(broken_mistral(), "who", "a")
     assert "mistral.recover" not in next_step(broken_mistral(revision="013"), "who", "a")
