@@ -73,6 +73,7 @@ def read(name: str, text: str) -> Facts:
     where = catalogue.distro(os_id, version_id)
     manager = read_manager(said.get("managers", ""))
     records, damage = read_journal(said.get("journal", ""))
+    installed = dict(_pairs(said.get("packages", "")))
     return Facts(
         host=name,
         distro=where.name if where else "",
@@ -80,13 +81,13 @@ def read(name: str, text: str) -> Facts:
         init=said.get("init", "").strip(),
         manager=manager,
         expected_manager=where.family if where else "",
-        installed=dict(_pairs(said.get("packages", ""))),
+        installed=installed,
         unhealthy=_lines(said.get("unhealthy", "")),
         held=_lines(said.get("held", "")),
         available=read_available(manager, said.get("available", "")),
         units=read_units(said.get("units", "")),
         processes=_lines(said.get("processes", "")),
-        mistral=read_mistral(said.get("mistral", "")),
+        mistral=read_mistral(said.get("mistral", ""), packaged="st2mistral" in installed),
         evidence={key: int(count) for key, count in _pairs(said.get("evidence", "")) if count.isdigit()},
         journal=records,
         damage=damage,
@@ -173,9 +174,16 @@ def read_units(text: str) -> dict[str, UnitState]:
     return found
 
 
-def read_mistral(text: str) -> MistralFacts | None:
-    """The state that onhost/mistral.py prints as its last line; None when the host has no Mistral."""
+def read_mistral(text: str, *, packaged: bool = False) -> MistralFacts | None:
+    """The state that onhost/mistral.py prints as its last line; None when the host has no Mistral.
+
+    Where the package is there and nothing is said, its virtualenv has no Python that could say it.
+    """
     lines = _lines(text)
+    if not lines and packaged:
+        return MistralFacts(
+            "half-installed", sentence="the package st2mistral is not whole: its virtualenv has no Python that runs"
+        )
     if not lines:
         return None
     try:

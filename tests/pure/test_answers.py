@@ -181,6 +181,13 @@ def test_free_space_belongs_to_the_place_that_was_asked_about() -> None:
 
 def test_a_host_without_mistral_has_none() -> None:
     assert parsers.read_mistral("") is None
+    assert parsers.read("a", "\n@packages\nst2 2.2.1-8\n@mistral\n@end\n").mistral is None
+
+
+def test_a_mistral_whose_virtualenv_is_gone_is_not_taken_for_none() -> None:
+    """Its python is a link to one that an upgrade of the system took away; the package manager still has the package."""
+    state = parsers.read("a", "\n@packages\nst2mistral 2.2.1-4\n@mistral\n@end\n").mistral
+    assert state is not None and state.state == "half-installed" and "st2mistral is not whole" in state.sentence
 
 
 def test_noise_before_the_state_is_no_harm_and_noise_instead_of_it_is_a_state_of_its_own() -> None:
