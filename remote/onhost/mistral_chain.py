@@ -34,18 +34,27 @@ def migration(source):
 
 
 def chain(home):
-    """[(revision, made, dropped)] in order, of the mistral that is installed under HOME."""
+    """[(revision, made, dropped)] in order, of the mistral that is installed under HOME; [] when the files are not whole.
+
+    A power cut in the middle of an unpacking leaves files that are empty or cut off: what is left of the chain would end at
+    the revision before, and a sound database would seem to be newer than the package.
+    """
     after = {}
     for path in glob.glob(os.path.join(home, VERSIONS)):
         with open(path, "rb") as opened:
-            revision, before, made, gone = migration(opened.read())
+            try:
+                revision, before, made, gone = migration(opened.read())
+            except (SyntaxError, TypeError, ValueError):  # bytes of zero are the second in Python 2.7, the third in 3
+                return []
         if revision:
             after[before] = (revision, made, gone)
+        elif os.path.basename(path) != "__init__.py":
+            return []
     links, at = [], None
     while at in after:
-        links.append(after[at])
-        at = after[at][0]
-    return links
+        links.append(after.pop(at))
+        at = links[-1][0]
+    return [] if after else links
 
 
 def tables_at(links, revision):
@@ -71,7 +80,7 @@ def classify(links, revision, tables, made_anew=()):
     head = known[-1] if known else ""
     look = {"revision": revision or "", "head": head, "pending": [], "creates": {}, "drop": [], "missing": []}
     if not known:
-        return dict(look, state="half-installed", error="it has no migrations")
+        return dict(look, state="half-installed", error="its migrations are missing or cut off")
     if revision is None:
         return dict(look, state="unmanaged" if mine else "empty", pending=known)
     if revision not in known:

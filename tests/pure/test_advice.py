@@ -94,7 +94,7 @@ def test_other_known_failures_say_what_to_look_at() -> None:
         ("pg_dump: error: aborting because of server version mismatch", "PostgreSQL client of the server's version"),
         ("FAILED: Can't locate revision identified by '999'", "newer than the package"),
         ("(psycopg2.errors.LockNotAvailable) canceling statement due to lock timeout", "pg_stat_activity"),
-        ("the package st2mistral is not whole: it has no migrations", "install st2mistral again"),
+        ("the package st2mistral is not whole: its migrations are missing or cut off", "install st2mistral again"),
         ("could not extend file: No space left on device", "free space"),
     ],
 )

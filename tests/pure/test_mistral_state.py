@@ -48,6 +48,22 @@ def test_without_files_there_is_no_chain(tmp_path: Path) -> None:
     assert chain(str(tmp_path)) == []
 
 
+@pytest.mark.parametrize(
+    ("cut", "text"),
+    [*((cut, text) for cut in ("014", "020") for text in (b"", b"def upgrade(:\n", b"\0" * 40)), ("014", None)],
+)
+def test_files_that_were_cut_off_are_no_shorter_chain(tmp_path: Path, cut: str, text: bytes | None) -> None:
+    """The chain would end at the one before, and a database at 020 would seem to be newer than the package."""
+    migration_files.write(tmp_path, "020")
+    path = tmp_path / migration_files.FOLDER / f"{cut}_something.py"
+    path.write_bytes(text or b"")
+    if text is None:
+        path.unlink()
+    assert chain(str(tmp_path)) == []
+    found = classify(chain(str(tmp_path)), "020", [*OLD, *NEW])
+    assert found["state"] == "half-installed" and "migrations" in sentence(found)
+
+
 def test_a_file_is_read_with_either_quote_and_with_unicode_marks() -> None:
     head = b"revision = u'012'\ndown_revision = \"011\"\n\n"
     assert migration(head + b"def upgrade():\n    op.create_table(u'a')\n    op.drop_table('b')\n") == (
