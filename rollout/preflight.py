@@ -56,6 +56,11 @@ def shared_databases(deployments: Mapping[str, Hosts]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def of_database(deployment: str, facts: Hosts) -> tuple[Finding, ...]:
+    """What speaks against any work on the Mistral database of DEPLOYMENT: it cannot be dumped, or there are two of them."""
+    return (*_tools(deployment, facts, ""), *_databases(deployment, facts, ""))
+
+
 def _stop(key: str, host: str, cause: str, remedy: str) -> Finding:
     return Finding(key, Severity.INHIBITOR, host, cause, remedy)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue, mistral
+from rollout import actions, catalogue, mistral, preflight
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, MistralFacts, mistral_host
 from rollout.journal import Record, open_run
@@ -177,7 +177,10 @@ def _mistral_plan(
     """STEPS on the database, with mistral stopped and held around them, a dump before, and a look at the end.
 
     A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
+    Refused before anything stops where the dump could not be made, or hosts would be repaired beside their own database.
     """
+    for finding in preflight.of_database(deployment.name, facts):
+        raise PlanRefused(f"{finding.host}: {finding.cause}", finding.remedy)
     held = open_upgrade(facts)
     before = {host: only_mistral(each.before) for host, each in facts.items()}
     looked_at = ("verify.mistral",) if held else ("verify.mistral", "verify.units")

@@ -147,6 +147,23 @@ def test_a_database_that_others_work_on_is_left_alone(plan_of: repairs.Planner) 
     assert "mistral from 10.9.9.9 (mistral-server)" in caught.value.message and "10.0.0.2" not in caught.value.message
 
 
+@pytest.mark.parametrize("state", ["broken", "old"])
+def test_nothing_stops_where_the_dump_could_not_be_made(state: str) -> None:
+    bare = box("a", "2.2.1", mistral=broken_mistral(state=state), tools=("apt-get", "pg_restore"))
+    with pytest.raises(PlanRefused, match="pg_dump would be needed") as caught:
+        (recovered if state == "broken" else upgraded)(bare)
+    assert "install the PostgreSQL client" in caught.value.hint
+
+
+@pytest.mark.parametrize("state", ["broken", "old"])
+def test_hosts_that_use_another_database_are_not_taken_for_repaired(state: str) -> None:
+    """The database of the first host alone would be repaired, and mistral started on the second host's all the same."""
+    other = replace(SECOND, mistral=broken_mistral(state=state, identity="7/mistral"))
+    with pytest.raises(PlanRefused, match="different Mistral databases") as caught:
+        (recovered if state == "broken" else upgraded)(box("a", "2.2.1", mistral=broken_mistral(state=state)), other)
+    assert "mistral.conf" in caught.value.hint
+
+
 def test_the_plan_of_an_upgrade_shows_the_revisions_and_the_tables_they_make() -> None:
     old = mistral("2.1.1", state="old", head="020", pending=("012", "013"), creates={"012": ("event_triggers_v2",)})
     plan = repairs.upgrade_mistral(deployment("a"), hosts(box("a", "2.2.1", mistral=old)))
