@@ -5,6 +5,7 @@ from typing import Any
 
 from rollout.catalogue import mistral_head
 from rollout.facts import Facts, MistralFacts, Session, mistral_host
+from rollout.journal import open_run
 
 SOUND = ("empty", "old", "between", "upgraded", "recreated")
 # From this revision on the tables that a repair would drop are the real store of executions.
@@ -104,7 +105,7 @@ def status(name: str, facts: Mapping[str, Facts]) -> dict[str, Any]:
         "name": name,
         "state": state.state,
         "sentence": state.sentence,
-        "next": next_step(state, name, host) if state.state != "absent" else "",
+        "next": _next_of(state, name, host, facts),
         "host": host,
         "revision": state.revision,
         "head": state.head,
@@ -118,6 +119,17 @@ def status(name: str, facts: Mapping[str, Facts]) -> dict[str, Any]:
         "processes": [f"{at}: {line}" for at, each in facts.items() for line in each.processes if "mistral" in line],
         "disagreements": list(disagreements(facts)),
     }
+
+
+def _next_of(state: MistralFacts, name: str, host: str, facts: Mapping[str, Facts]) -> str:
+    """next_step, but on a sound database a run that was cut off comes first: mistral is held until it is through."""
+    if state.state == "absent":
+        return ""
+    for command in ("mistral.recover", "mistral.upgrade") if state.state in SOUND else ():
+        for each in facts.values():
+            if opened := open_run(each.journal, command):
+                return f"run {opened.run} is open, go on with it: invoke {command} --hosts {name}"
+    return next_step(state, name, host)
 
 
 def _absent(facts: Mapping[str, Facts]) -> str:

@@ -149,9 +149,12 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
 
 
 def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
-    """Bring Mistral's database to the head of the installed package; an empty plan when it is there and no run is open."""
+    """Bring Mistral's database to the head of the installed package; an empty plan when it is there and no run is open.
+
+    A repair that was cut off past its drop is finished by this as well.
+    """
     state = _mistral_of(deployment, facts)
-    cut_off = open_runs(facts, "mistral.upgrade")
+    cut_off = open_runs(facts, "mistral.upgrade") or open_runs(facts, "mistral.recover")
     if state.state in ("upgraded", "recreated") and not cut_off:
         return _plan(deployment, facts, "mistral.upgrade", {})
     if state.state not in mistral.SOUND:

@@ -8,7 +8,7 @@ import pytest
 
 from rollout.facts import Facts, MistralFacts, Session
 from rollout.mistral import SOUND, disagreements, next_step, outsiders, status, status_text
-from tests.pure.boxes import box, broken_mistral, by_name, mistral
+from tests.pure.boxes import box, broken_mistral, by_name, mistral, settled_at
 from tests.pure.test_mistral_state import MODULE, PROGRAM
 
 AT_HOME = Session("10.0.0.1", "", "mistral")
@@ -122,6 +122,18 @@ def test_hosts_that_see_another_database_are_named() -> None:
     assert disagreements(facts) == ("b: Mistral's database cannot be looked at: refused",)
     assert "  another view: b: " in status_text(status("who", facts))
     assert disagreements(by_name(seen(), replace(seen(), host="b"))) == ()
+
+
+@pytest.mark.parametrize("command", ["mistral.recover", "mistral.upgrade"])
+def test_a_run_that_was_cut_off_is_what_comes_next(command: str) -> None:
+    """The database may be sound by now; mistral is held and down until the run is through."""
+    opened = (replace(settled_at("2.2.1", "a", "who")[0], data={"command": command}),)
+    row = status("who", by_name(box("a", "2.2.1", journal=opened, hold="run r0")))
+    assert row["next"] == f"run r0 is open, go on with it: invoke {command} --hosts who"
+    closed = (*opened, replace(opened[0], event="closed", data={}))
+    assert status("who", by_name(box("a", "2.2.1", journal=closed)))["next"] == "nothing needs repair"
+    stuck = MistralFacts("unreachable", cause="down")
+    assert "start PostgreSQL" in status("who", by_name(box("a", "2.2.1", journal=opened, mistral=stuck)))["next"]
 
 
 def test_where_there_is_no_mistral_it_says_so() -> None:

@@ -218,6 +218,12 @@ def test_an_upgrade_of_the_database_that_was_cut_off_is_finished() -> None:
     assert plan.abandons == "r0" and {"mistral.populate", "start.units"} <= set(steps(plan))
 
 
+def test_a_repair_that_was_cut_off_past_its_drop_is_finished_by_an_upgrade_of_the_database_too() -> None:
+    """Mistral is held and down: to say that there is nothing to do would leave it so."""
+    plan = upgraded(box("a", "2.2.1", journal=cut_off("mistral.recover"), hold="run r0"))
+    assert plan.abandons == "r0" and {"mistral.populate", "start.release", "start.units"} <= set(steps(plan))
+
+
 def test_a_broken_database_is_sent_to_recover() -> None:
     with pytest.raises(PlanRefused) as caught:
         upgraded(BROKEN)
