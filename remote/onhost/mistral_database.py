@@ -101,11 +101,12 @@ def connect():
         raise Unusable("package", "its virtualenv lacks a module: %s" % error)
     try:
         link = psycopg2.connect(**found)
-    except psycopg2.Error as error:
+        # Whoever locks a table must not hold up a look for ever; el7 brings 9.2, which has no lock_timeout.
+        patience = "lock_timeout = '10s'" if link.server_version >= 90300 else "statement_timeout = '300s'"
+        link.cursor().execute("set %s" % patience)
+    except (psycopg2.Error, ValueError) as error:  # a value with a zero byte is a ValueError
         text = " ".join(str(error).split())
         raise Unusable(cause_of(text), text)
-    if link.server_version >= 90300:  # el7 brings 9.2, which has no lock_timeout
-        link.cursor().execute("set lock_timeout = '10s'")
     return link
 
 

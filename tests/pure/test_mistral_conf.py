@@ -65,3 +65,42 @@ def test_a_file_that_is_not_there_is_named(database: Any) -> None:
     with pytest.raises(database.Unusable, match="cannot be read") as caught:
         database.url_of()
     assert caught.value.cause == "conf"
+
+
+class Driver(ModuleType):
+    """psycopg2, as far as a link goes: what was executed on it, on a server of VERSION."""
+
+    Error = type("Error", (Exception,), {})
+
+    def __init__(self, version: int) -> None:
+        super().__init__("psycopg2")
+        self.server_version, self.said = version, list[str]()
+
+    def connect(self, **_: str) -> "Driver":
+        return self
+
+    def cursor(self) -> "Driver":
+        return self
+
+    def execute(self, statement: str) -> None:
+        self.said.append(statement)
+        if self.server_version == 0:
+            raise self.Error("the pooler\nsays no")
+
+
+@pytest.mark.parametrize(("version", "said"), [(90224, "statement_timeout = '300s'"), (90300, "lock_timeout = '10s'")])
+def test_no_look_waits_for_ever_for_a_table_that_somebody_locks(
+    database: Any, monkeypatch: pytest.MonkeyPatch, version: int, said: str
+) -> None:
+    monkeypatch.setattr(database, "settings", dict)
+    monkeypatch.setitem(sys.modules, "psycopg2", Driver(version))
+    assert database.connect().said == [f"set {said}"]
+
+
+def test_a_server_that_refuses_the_first_word_cannot_be_looked_at(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "settings", dict)
+    monkeypatch.setitem(sys.modules, "psycopg2", Driver(0))
+    with pytest.raises(database.Unusable, match="the pooler says no"):
+        database.connect()
