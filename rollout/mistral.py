@@ -19,7 +19,7 @@ _NEXT = {
     "broken": "repair it: invoke mistral.recover --hosts {name}",
     "upgraded": "nothing needs repair",
     "recreated": "nothing can be repaired: the rows are gone, unless a backup has them",
-    "damaged": "restore the newest backup of the database: no command can tell what the missing tables held",
+    "damaged": "restore the newest backup of the database: no command can tell what was in what is missing",
     "unmanaged": "restore a backup, or, when nothing in it is needed, drop and create the database, then "
     "invoke mistral.upgrade --hosts {name}",
     "unknown-revision": "install the st2mistral that made it, or restore the backup of before; never `stamp` it",

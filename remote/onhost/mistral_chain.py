@@ -23,14 +23,41 @@ def migration(source):
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             names[node.targets[0].id] = text_of(node.value)
-        if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
-            for call in ast.walk(node):
-                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:
-                    if call.func.attr == "create_table":
-                        made.append(text_of(call.args[0]))
-                    elif call.func.attr == "drop_table":
-                        gone.append(text_of(call.args[0]))
+        for what, words in operations(node):
+            if what == "create_table":
+                made.append(text_of(words[0]))
+            elif what == "drop_table":
+                gone.append(text_of(words[0]))
     return names.get("revision"), names.get("down_revision"), made, gone
+
+
+def operations(node):
+    """(name, arguments) of what `upgrade` calls, when NODE is it."""
+    if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:
+                yield call.func.attr, call.args
+
+
+def columns_at(home, links, revision):
+    """The columns, as (table, column), that the migrations up to REVISION have added to tables that stand then."""
+    known = [each for each, _, _ in links]
+    done = known[: known.index(revision) + 1] if revision in known else []
+    changes = dict((each, []) for each in done)
+    for path in glob.glob(os.path.join(home, VERSIONS)) if done else ():
+        with open(path, "rb") as opened:
+            source = opened.read()
+        changes.setdefault(migration(source)[0], []).extend(
+            (what, text_of(words[0]), text_of((words[1].args or [None])[0] if what == "add_column" else words[1]))
+            for node in ast.parse(source).body
+            for what, words in operations(node)
+            if what in ("add_column", "drop_column") and len(words) > 1
+        )
+    have = set()
+    for what, table, column in (change for each in done for change in changes[each]):
+        (have.add if what == "add_column" else have.discard)((table, column))
+    standing = tables_at(links, revision)
+    return set((table, column) for table, column in have if table in standing and column)
 
 
 def chain(home):
@@ -69,10 +96,11 @@ def tables_at(links, revision):
     return have
 
 
-def classify(links, revision, tables, made_anew=()):
+def classify(links, revision, tables, made_anew=(), lacking=()):
     """The state of a database that has TABLES and records REVISION, seen from the migrations LINKS.
 
-    MADE_ANEW are the tables that a service has made, which at the head means that somebody dropped them.
+    MADE_ANEW are the tables that a service has made, which at the head means that somebody dropped them; LACKING are
+    columns, as table.column, that REVISION should have added: then somebody recorded it without running it (`stamp`).
     """
     known = [each for each, _, _ in links]
     ever = set(name for _, made, _ in links for name in made)
@@ -89,7 +117,7 @@ def classify(links, revision, tables, made_anew=()):
     look["pending"] = pending
     look["creates"] = dict((each, made) for each, made, _ in links if each in pending and made)
     look["drop"] = sorted(mine & (tables_at(links, head) - tables_at(links, revision)))
-    look["missing"] = sorted(tables_at(links, revision) - mine)
+    look["missing"] = sorted(tables_at(links, revision) - mine) + sorted(lacking)
     if look["missing"]:
         return dict(look, state="damaged")
     if look["drop"]:

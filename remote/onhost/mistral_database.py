@@ -7,7 +7,7 @@ process only in the environment of pg_dump and pg_restore; no message repeats a 
 import os
 import re
 
-from mistral_chain import chain, classify
+from mistral_chain import chain, classify, columns_at
 
 HOME = os.environ.get("STORMLIFT_MISTRAL", "/opt/stackstorm/mistral")
 CONF = os.environ.get("STORMLIFT_MISTRAL_CONF", "/etc/mistral/mistral.conf")
@@ -124,7 +124,19 @@ def state_of(link):
     """What classify says of the database behind LINK, and the names of the tables in it."""
     have = [row[0] for row in rows_of(link, "select tablename from pg_tables where schemaname = current_schema()")]
     recorded = rows_of(link, "select version_num from alembic_version") if "alembic_version" in have else []
-    return classify(chain(HOME), recorded[0][0] if len(recorded) == 1 else None, have, made_anew(link)), have
+    links, revision = chain(HOME), recorded[0][0] if len(recorded) == 1 else None
+    lacking = ["%s.%s" % each for each in columns_at(HOME, links, revision) - columns(link) if each[0] in have]
+    return classify(links, revision, have, made_anew(link), lacking), have
+
+
+def columns(link):
+    """(table, column) of all tables here, whoever may read them."""
+    query = (
+        "select c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " join pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = current_schema() and a.attnum > 0 and not a.attisdropped"
+    )
+    return set(tuple(row) for row in rows_of(link, query))
 
 
 def made_anew(link):

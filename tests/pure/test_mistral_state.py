@@ -13,7 +13,7 @@ from tests.pure.migration_files import NEW
 
 PROGRAM = Path(remote.__file__).parent / "onhost" / "mistral_chain.py"
 MODULE: dict[str, Any] = runpy.run_path(str(PROGRAM))
-chain, classify, tables_at = MODULE["chain"], MODULE["classify"], MODULE["tables_at"]
+chain, classify, tables_at, columns_at = MODULE["chain"], MODULE["classify"], MODULE["tables_at"], MODULE["columns_at"]
 migration, sentence = MODULE["migration"], MODULE["sentence"]
 
 OLD = {
@@ -136,6 +136,44 @@ def test_execution_tables_that_were_made_anew_are_told_apart(links: Any) -> None
     anew = state(links, "020", OLD | set(NEW), made_anew=["task_executions_v2"])
     assert anew["state"] == "recreated" and sentence(anew).endswith("anew, empty: task_executions_v2")
     assert state(links, "011", OLD | set(NEW), made_anew=["task_executions_v2"])["state"] == "broken"
+
+
+COLUMNS = """revision = '{}'
+down_revision = '{}'
+def upgrade():
+    op.{}_column('delayed_calls_v2', {})
+def downgrade():
+    op.drop_column('delayed_calls_v2', 'key')
+"""
+
+
+def test_the_columns_of_a_revision_are_read_from_the_installed_files(tmp_path: Path) -> None:
+    migration_files.write(tmp_path, "020")
+    for revision, before, what, column in (
+        ("015", "014", "add", "sa.Column('unique_key', sa.String(length=80))"),
+        ("018", "017", "add", "sa.Column('key', sa.String(length=250))"),
+        ("019", "018", "drop", "'unique_key'"),
+    ):
+        path = tmp_path / migration_files.FOLDER / f"{revision}_something.py"
+        path.write_text(COLUMNS.format(revision, before, what, column))
+    links = chain(str(tmp_path))
+
+    def added(revision: str | None) -> set[str]:
+        return {column for table, column in columns_at(str(tmp_path), links, revision) if table == "delayed_calls_v2"}
+
+    assert [added(each) for each in ("014", "015", "018", "020")] == [
+        set(),
+        {"unique_key"},
+        {"unique_key", "key"},
+        {"key"},
+    ]
+    assert added(None) == added("999") == set()
+
+
+def test_a_head_that_was_stamped_on_a_broken_database_is_not_taken_for_one_that_was_run(links: Any) -> None:
+    """All tables stand, but mistral fails for the columns that no migration has added."""
+    found = state(links, "020", OLD | set(NEW), made_anew=["task_executions_v2"], lacking=["delayed_calls_v2.key"])
+    assert found["state"] == "damaged" and "there should be delayed_calls_v2.key" in sentence(found)
 
 
 def test_what_is_pending_and_what_it_makes(links: Any) -> None:
