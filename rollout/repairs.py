@@ -254,10 +254,12 @@ def start_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
 
 
 def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
-    """Raise PlanRefused where a start of mistral would make the tables of its new code in an old database."""
+    """Raise PlanRefused where a start of mistral would make tables: those of its new code in an old database, or those
+    that are missing in a damaged one, empty, which hides what was lost.
+    """
     name = mistral_host(facts)
     state = facts[name].mistral if name else None
-    if state and state.state in ("old", "between", "empty", "broken"):
+    if state and state.state in ("old", "between", "empty", "broken", "damaged"):
         raise PlanRefused(
             f"{deployment.name}: {state.sentence}; mistral must not start on it",
             mistral.next_step(state, deployment.name, name),
