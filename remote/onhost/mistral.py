@@ -68,8 +68,7 @@ def verb_dump():
     aside, final = os.path.join(folder, "mistral.dump.new"), os.path.join(folder, "mistral.dump")
     os.umask(0o077)
     ran("pg_dump", "-w", "-Fc", "-f", aside)
-    listed = subprocess.check_output(["pg_restore", "-l", aside]).decode()
-    tables = sum(1 for line in listed.splitlines() if " TABLE DATA " in line)
+    tables = sum(1 for line in ran("pg_restore", "-l", aside, out=subprocess.PIPE).splitlines() if b" TABLE DATA " in line)
     # Reads every byte of the data, which the list alone does not.
     ran("pg_restore", "-f", os.devnull, aside)
     with open(aside, "rb") as opened:
@@ -78,12 +77,17 @@ def verb_dump():
     print("dumped to %s: %d tables, %d bytes, read back" % (final, tables, os.path.getsize(final)))
 
 
-def ran(*command):
-    """Run a tool of PostgreSQL's on the database; what it says of a failure is said already."""
+def ran(*command, **how):
+    """What a tool of PostgreSQL's says when OUT is a pipe; it is run on the database, and tells itself why it fails."""
     sys.stdout.flush()
-    code = subprocess.call(command, env=environment())
-    if code:
-        raise SystemExit("%s ended with exit code %d" % (command[0], code))
+    try:
+        done = subprocess.Popen(command, env=environment(), stdout=how.get("out"))
+    except OSError as error:
+        raise SystemExit("%s cannot be run: %s" % (command[0], error.strerror))
+    said = done.communicate()[0]
+    if done.returncode:
+        raise SystemExit("%s ended with exit code %d" % (command[0], done.returncode))
+    return said
 
 
 def verb_drop(tables, rows_too):

@@ -104,3 +104,42 @@ def test_a_server_that_refuses_the_first_word_cannot_be_looked_at(
     monkeypatch.setitem(sys.modules, "psycopg2", Driver(0))
     with pytest.raises(database.Unusable, match="the pooler says no"):
         database.connect()
+
+
+@pytest.mark.parametrize(
+    ("tools", "says"),
+    [
+        ({}, "pg_dump cannot be run: No such file or directory"),
+        ({"pg_dump": "exit 3"}, "pg_dump ended with exit code 3"),
+        ({"pg_dump": ":"}, "pg_restore cannot be run: No such file or directory"),
+        ({"pg_dump": ":", "pg_restore": "exit 1"}, "pg_restore ended with exit code 1"),
+        ({"pg_dump": ":", "pg_restore": '[ "$1" = -l ] || exit 2'}, "pg_restore ended with exit code 2"),
+    ],
+)
+def test_a_dump_that_cannot_be_made_or_read_back_is_told_and_not_named(
+    database: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: dict[str, str], says: str
+) -> None:
+    monkeypatch.setattr(database, "settings", dict)
+    monkeypatch.setitem(sys.modules, "psycopg2", Closing(90600))
+    for name in ("mistral", "mistral_export"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name, text in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("os.umask", lambda _: 0)  # it is the test's own
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("STORMLIFT_BACKUP", str(tmp_path / "backup"))
+    import mistral  # type: ignore[import-not-found]
+
+    with pytest.raises(SystemExit) as caught:
+        mistral.verb_dump()
+    assert caught.value.code == says and not (tmp_path / "backup" / "mistral.dump").exists()
+    for name in ("mistral", "mistral_export"):
+        sys.modules.pop(name, None)
+
+
+class Closing(Driver):
+    """A link that is closed at once."""
+
+    def close(self) -> None:
+        self.said.append("closed")
