@@ -10,7 +10,7 @@ from rollout.journal import open_run
 SOUND = ("empty", "old", "between", "upgraded", "recreated")
 # From this revision on the tables that a repair would drop are the real store of executions.
 FIRST_WITH_EXECUTIONS = "012"
-_LOCAL = ("local", "::1", "")
+_LOCAL = ("local", "hidden", "::1", "")
 
 _NEXT = {
     "empty": "set it up: invoke mistral.upgrade --hosts {name}",
@@ -61,7 +61,7 @@ def outsiders(facts: Mapping[str, Facts]) -> tuple[Session, ...]:
     """Sessions on the database from addresses that no host of the deployment has: somebody else works on it.
 
     Addresses are the server's view: a host counts by what it has and by how the server sees it. A session through a socket
-    or the loopback came from the server's own machine.
+    or the loopback came from the server's own machine; one whose address is hidden (another role's) may have.
     """
     state = facts[name].mistral if (name := mistral_host(facts)) else None
     if state is None:

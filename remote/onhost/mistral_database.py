@@ -159,14 +159,20 @@ def made_anew(link):
 
 
 def sessions(link):
-    """Who else is on the database: address ("local" for a socket), application, user."""
+    """Who else is on the database: address, application, user.
+
+    The address is "local" for a socket, and "hidden" where the server shows it to the session's own role and to superusers
+    only; then it shows no port either (a socket's is -1).
+    """
     query = (
-        "select host(client_addr), application_name, usename from pg_stat_activity"
+        "select host(client_addr), client_port, application_name, usename from pg_stat_activity"
         " where datname = current_database() and application_name <> '%s' and pid <> pg_backend_pid()"
-        " and usename is not null order by 1, 2, 3" % OURS
+        " and usename is not null order by 1, 3, 4" % OURS
     )
-    found = rows_of(link, query)
-    return [{"address": at or "local", "application": name or "", "user": user or ""} for at, name, user in found]
+    return [
+        {"address": at or ("local" if port else "hidden"), "application": name or "", "user": user or ""}
+        for at, port, name, user in rows_of(link, query)
+    ]
 
 
 def look_at(link, count=True):

@@ -75,6 +75,12 @@ def test_who_comes_through_a_socket_of_a_foreign_server_is_one() -> None:
     assert outsiders(facts) == ()
 
 
+def test_a_hidden_address_is_no_proof_of_an_outsider_on_a_server_of_our_own() -> None:
+    hidden = Session("hidden", "psql", "postgres")
+    assert outsiders(by_name(seen(hidden))) == ()
+    assert outsiders(by_name(seen(hidden, server_address="10.5.5.5"))) == (hidden,)
+
+
 def test_a_host_counts_by_how_the_server_sees_it_as_well() -> None:
     """Behind a NAT or a pooler the server sees another address than the host has."""
     pooled = Session("10.7.7.7", "", "mistral")

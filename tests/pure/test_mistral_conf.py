@@ -143,3 +143,12 @@ class Closing(Driver):
 
     def close(self) -> None:
         self.said.append("closed")
+
+
+def test_a_session_whose_address_the_server_hides_is_not_called_local(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its own role and superusers see where a session comes from."""
+    rows = [("10.0.0.1", 40000, "", "mistral"), (None, -1, "psql", "mistral"), (None, None, "analytics", "bi")]
+    monkeypatch.setattr(database, "rows_of", lambda *_: rows)
+    assert [each["address"] for each in database.sessions(None)] == ["10.0.0.1", "local", "hidden"]
