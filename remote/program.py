@@ -10,8 +10,11 @@ from rollout.quote import shell
 
 _PARTS = ("common", "runner", "lock", "services", "packages", "checks", "facts")
 _SCRIPTS = (("mistral_chain", "mistral_database", "mistral_export", "mistral"), ("keys",))
-# Python 2.7 and 3. The modules need no path, and none on the host can stand before them.
-_LOADER = """import sys, types
+# Python 2.7 and 3. The modules need no path, and none on the host can stand before them or what they import: a script from
+# standard input would look in the working directory first, which is the home of whoever logs in.
+_LOADER = """import sys
+sys.path = [place for place in sys.path if place]
+import types
 def _load(name, text):
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(text, name + ".py", "exec"), module.__dict__)

@@ -1,6 +1,7 @@
 """The texts that are sent to hosts: whole programs, quoted values, steps as functions that a POSIX shell reads."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,16 @@ def test_the_program_holds_its_python_whole() -> None:
     mistral, keys = text.split("@@@")
     compile(mistral, "mistral.py", "exec")
     compile(keys, "keys.py", "exec")
+
+
+@pytest.mark.parametrize("module", ["ast", "glob", "types"])
+def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path, module: str) -> None:
+    """A file of an operator's own in the home that sudo leaves us in."""
+    (tmp_path / f"{module}.py").write_text("raise SystemExit('not that one')\n")
+    text = program.python("mistral_chain")
+    words = ["python3", "-"]
+    done = subprocess.run(words, input=text, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # Requests.
