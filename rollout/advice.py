@@ -31,11 +31,21 @@ _LEAVES_AHEAD = {
     Phase.VERIFY: "{host} is upgraded and was started; what is said above does not hold",
     Phase.POST_START: "{host} is upgraded and serves; its last steps are missing",
 }
+# Of the repair and the upgrade of Mistral's database alone.
+_LEAVES_MISTRAL = {
+    Phase.STOP: "mistral is stopped, in part or whole, and may be held; its database is as before",
+    Phase.BACKUP: "mistral is stopped and held; its database is as before",
+    Phase.MISTRAL: "mistral is stopped and held; each change of its database is whole or was never made",
+    Phase.START: "Mistral's database is at its head; mistral may be started in part",
+    Phase.VERIFY: "Mistral's database was brought to its head and mistral started; what is said above does not hold",
+}
 _UNDO = (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE)
 
 
 def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
     """What state a failure in the phase AT leaves the deployment of PLAN in."""
+    if plan.command.startswith("mistral."):
+        return f"{_LEAVES_MISTRAL[at.name]}; nothing else was touched"
     before = plan.phases[: plan.phases.index(at)]
     through = [p.ahead for p in before if p.ahead and (p.hop, p.ahead) != (at.hop, at.ahead) and p.hop == at.hop]
     went = f"; {', '.join(dict.fromkeys(through))} went first: upgraded already, and serving" if through else ""
@@ -45,13 +55,9 @@ def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
     return f"{_LEAVES[at.name]}{went}"
 
 
+_REPAIR = "invoke mistral.recover --hosts {name}, then {again}"
 # What a log says, in which phase (None: any), and what to do about it; the first that fits counts.
 _SAYS: tuple[tuple[Phase | None, str, str], ...] = (
-    (
-        Phase.MISTRAL,
-        r"database is broken|relation \"?\w+\"? already exists",
-        "invoke mistral.recover --hosts {name}, then {again}",
-    ),
     (
         None,
         "session is open on it|somebody works on the database",
@@ -89,13 +95,42 @@ _SAYS: tuple[tuple[Phase | None, str, str], ...] = (
         "(?i)connection refused|could not connect to server",
         "start PostgreSQL, check it: invoke mistral.status --hosts {name}, then {again}",
     ),
+    (
+        Phase.MISTRAL,
+        "nothing is dropped: rows stand in",
+        "they came after the plan was made; to drop them as well: {again} --drop-rows",
+    ),
+    (
+        Phase.MISTRAL,
+        "nothing is dropped: the plan says",
+        "it is planned anew from what is there now: {again}",
+    ),
+    (
+        Phase.MISTRAL,
+        "other objects depend on",
+        "remove what the log says depends on a table: it is none of Mistral's, then {again}",
+    ),
+    # Last, for the repair says at each failure of its own what it repairs.
+    (
+        Phase.MISTRAL,
+        r"database is broken|relation \"?\w+\"? already exists",
+        _REPAIR,
+    ),
 )
 
 
-def next_command(command: str, deployment: str, phase: Phase, log: str) -> str:
-    """The exact command to type next after COMMAND failed on DEPLOYMENT in PHASE."""
-    again = f"invoke {command} --hosts {deployment}"
+def flags(plan: DeploymentPlan) -> str:
+    """The flags without which the command of PLAN would refuse when it is typed again."""
+    rows_too = any("--drop-rows" in step.argv for phase in plan.phases for step in phase.steps)
+    return " --drop-rows" if rows_too else ""
+
+
+def next_command(command: str, deployment: str, phase: Phase, log: str, flags: str = "") -> str:
+    """The exact command to type next after COMMAND failed on DEPLOYMENT in PHASE; FLAGS are those that it needs again."""
+    again = f"invoke {command} --hosts {deployment}{flags}"
     for where, words, hint in _SAYS:
+        if hint == _REPAIR and command == "mistral.recover":
+            continue
         if where in (None, phase) and re.search(words, log):
             return hint.format(name=deployment, again=again)
     hint = f"mend what the log says, then {again}"

@@ -203,7 +203,8 @@ def failed(error: StormliftError, work: "Work", run: Run, command: str) -> Outco
     outcome = roll.failure(name, work.plan.hosts, error, work.run)
     if run.at is None:
         return outcome
-    hint = error.hint or advice.next_command(command, name, run.at.name, f"{error.message}\n{outcome.log}")
+    said = f"{error.message}\n{outcome.log}"
+    hint = error.hint or advice.next_command(command, name, run.at.name, said, advice.flags(work.plan))
     code = StepFailed.exit_code if isinstance(error, Unreachable) else outcome.exit_code  # something was changed by now
     leaves = "" if isinstance(error, HookFailed) else f"\n  leaves: {advice.leaves(work.plan, run.at)}"
     return replace(outcome, exit_code=code, downtime_s=run.downtime, hint=hint, error=f"{outcome.error}{leaves}")

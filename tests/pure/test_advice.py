@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import migrations
-from rollout import errors
-from rollout.advice import leaves, next_command
+from rollout import errors, repairs
+from rollout.advice import flags, leaves, next_command
 from rollout.errors import StormliftError
 from rollout.facts import LockFacts
 from rollout.model import Phase
@@ -101,6 +101,42 @@ def test_other_known_failures_say_what_to_look_at() -> None:
 def test_what_databases_say_has_its_next_command(log: str, hint: str) -> None:
     said = next_command("mistral.upgrade", "pair", Phase.MISTRAL, log)
     assert hint in said and said.endswith("then invoke mistral.upgrade --hosts pair")
+
+
+# What the drop says before it says why nothing is dropped.
+BROKEN = "Mistral's database is broken: mistral started on the new code before the database was upgraded\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        ("nothing is dropped: rows stand in named_locks (1)", "invoke mistral.recover --hosts pair --drop-rows"),
+        ("nothing is dropped: the plan says a, there is now a, b", "planned anew from what is there"),
+        ("nothing is dropped: cannot drop table a because other objects depend on it", "what the log says depends on"),
+        ("a session is open on it: user x from y (z)", "who holds the session"),
+        ("nothing is dropped: canceling statement due to lock timeout", "pg_stat_activity"),
+        ("nothing is dropped: something else", "mend what the log says"),
+    ],
+)
+def test_a_repair_that_fails_does_not_send_to_itself(log: str, says: str) -> None:
+    said = next_command("mistral.recover", "pair", Phase.MISTRAL, BROKEN + log)
+    assert says in said and said.count("invoke mistral.recover --hosts pair") == 1
+
+
+def test_a_flag_without_which_the_same_command_would_refuse_is_said_again() -> None:
+    filled = by_name(box("a", "2.2.1", mistral=broken_mistral(rows={"named_locks": 1})))
+    repair = repairs.recover(deployment("pair", "a"), filled, True)
+    assert flags(repair) == " --drop-rows" and flags(WHOLE) == ""
+    said = next_command("mistral.recover", "pair", Phase.BACKUP, "No space left on device", flags(repair))
+    assert said.endswith("then invoke mistral.recover --hosts pair --drop-rows")
+
+
+def test_a_repair_of_mistral_leaves_st2_alone_and_says_so() -> None:
+    repair = repairs.recover(deployment("a"), by_name(box("a", "2.2.1", mistral=broken_mistral())), False)
+    for at in repair.phases:
+        said = leaves(repair, at)
+        assert "ackages" not in said and "st2" not in said and "nothing else was touched" in said
+        assert ("mistral is stopped" in said) == (at.name in (Phase.STOP, Phase.BACKUP, Phase.MISTRAL))
 
 
 def test_another_command_is_told_to_repeat_itself() -> None:
