@@ -13,9 +13,12 @@ HOME = os.environ.get("STORMLIFT_MISTRAL", "/opt/stackstorm/mistral")
 CONF = os.environ.get("STORMLIFT_MISTRAL_CONF", "/etc/mistral/mistral.conf")
 EXECUTIONS = ("executions_v2", "workflow_executions_v2", "task_executions_v2", "action_executions_v2")
 TELLING = ("event_triggers_v2", "workflow_executions_v2", "task_executions_v2", "action_executions_v2")
+# A server that goes away in the middle of a question is noticed in a minute.
+PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 OURS = "stormlift"  # our own sessions are told apart from mistral's by their name
 # What PostgreSQL and libpq say when nobody gets in, and what it means; the first that fits counts.
 CAUSES = (
+    ("conf", "invalid (dsn|connection option|integer value|port number|[a-z_]+ value)"),
     ("password", "password authentication failed|no password supplied"),
     ("role", "role .* does not exist"),
     ("database", "database .* does not exist"),
@@ -47,8 +50,8 @@ def url_of():
     try:
         from oslo_config import cfg
         from sqlalchemy.engine import url
-    except ImportError as error:
-        raise Unusable("package", "its virtualenv lacks a module: %s" % error)
+    except Exception as error:  # a module that was cut off is a SyntaxError
+        raise Unusable("package", "its virtualenv lacks a module, or a part of one: %s" % " ".join(str(error).split()))
     names = (("sql_connection", "DEFAULT"), ("sql_connection", "DATABASE"), ("connection", "sql"))
     old = [cfg.DeprecatedOpt(name, group=group) for name, group in names]
     conf = cfg.ConfigOpts()
@@ -56,18 +59,22 @@ def url_of():
     try:
         conf(args=["--config-file", CONF], project="mistral")
         found = conf.database.connection
-    except (cfg.Error, EnvironmentError, ValueError) as error:  # bytes that are no text are a ValueError
+    except Exception as error:  # of any class; its text would repeat what could not be read
         raise Unusable("conf", "%s cannot be read (%s)" % (CONF, type(error).__name__))
     if not found:
         raise Unusable("conf", "%s has no [database] connection" % CONF)
     try:
         made = url.make_url(found)
     except Exception as error:  # of any class; its text would show the password
-        raise Unusable("conf", "[database] connection in %s is no database URL (%s)" % (CONF, type(error).__name__))
+        raise no_url(type(error).__name__)
     # SQLAlchemy 1.4 ends the password at its first @, and libpq would name the rest of it as the host that it cannot find.
     if "@" in (made.host or ""):
         raise Unusable("conf", "the password in [database] connection in %s holds an @ as it is" % CONF)
     return made
+
+
+def no_url(why):
+    return Unusable("conf", "[database] connection in %s is no database URL (%s)" % (CONF, why))
 
 
 def settings():
@@ -78,7 +85,10 @@ def settings():
         raise Unusable("conf", "[database] connection in %s is %s, not PostgreSQL" % (CONF, kind))
     from sqlalchemy.dialects.postgresql import psycopg2 as dialect
 
-    _, found = dialect.dialect().create_connect_args(url)
+    try:
+        _, found = dialect.dialect().create_connect_args(url)
+    except Exception as error:  # hosts and ports that cannot be joined
+        raise no_url(type(error).__name__)
     found["dbname"] = found.pop("database", None) or found.get("dbname")
     return dict((key, str(value)) for key, value in found.items() if value)
 
@@ -93,12 +103,12 @@ def environment():
 
 def connect():
     """A link to the database; raises Unusable."""
-    found = dict({"connect_timeout": "10"}, **settings())
+    found = dict(PATIENCE, **settings())
     found.update(application_name=OURS)
     try:
         import psycopg2
-    except ImportError as error:
-        raise Unusable("package", "its virtualenv lacks a module: %s" % error)
+    except Exception as error:  # a module that was cut off is a SyntaxError
+        raise Unusable("package", "its virtualenv lacks a module, or a part of one: %s" % " ".join(str(error).split()))
     try:
         link = psycopg2.connect(**found)
         # Whoever locks a table must not hold up a look for ever; el7 brings 9.2, which has no lock_timeout.
@@ -106,6 +116,8 @@ def connect():
         link.cursor().execute("set %s" % patience)
     except (psycopg2.Error, ValueError) as error:  # a value with a zero byte is a ValueError
         text = " ".join(str(error).split())
+        if cause_of(text) == "conf":  # it repeats a piece of the URL, and that may be one of the password
+            raise no_url("libpq does not take its parameters")
         raise Unusable(cause_of(text), text)
     return link
 

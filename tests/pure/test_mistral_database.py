@@ -1,0 +1,128 @@
+"""How the database of mistral.conf is reached, by the program of hosts; its virtualenv and its tools are stood in for."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import remote
+
+ONHOST = Path(remote.__file__).parent / "onhost"
+SECRET = "s3cret"
+
+
+@dataclass
+class Venv:
+    """What stands in for mistral's virtualenv: what oslo.config, SQLAlchemy and psycopg2 answer, or raise."""
+
+    monkeypatch: pytest.MonkeyPatch
+    url: Any = f"postgresql://mistral:{SECRET}@db/mistral"
+    args: Any = field(default_factory=lambda: {"host": "db", "user": "mistral", "password": SECRET, "database": "m"})
+    link: Any = None
+    asked: dict[str, str] = field(default_factory=dict)
+
+    def module(self, name: str, **names: Any) -> None:
+        """Let `import NAME` give a module with NAMES."""
+        made = ModuleType(name)
+        made.__dict__.update(names)
+        self.monkeypatch.setitem(sys.modules, name, made)
+
+    def program(self, name: str) -> Any:
+        """The module NAME of the program, with those that it imports."""
+        for each in ("mistral_chain", "mistral_database", "mistral_export", "mistral"):
+            path = ONHOST / f"{each}.py"
+            self.module(each)
+            exec(compile(path.read_text(), str(path), "exec"), sys.modules[each].__dict__)
+        return sys.modules[name]
+
+    def connect(self, **asked: str) -> Any:
+        """As psycopg2.connect."""
+        self.asked = asked
+        return answer(self.link)
+
+
+def answer(value: Any) -> Any:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+class DatabaseError(Exception):
+    """As psycopg2.Error."""
+
+
+@pytest.fixture
+def venv(monkeypatch: pytest.MonkeyPatch) -> Venv:
+    """A virtualenv with everything in it."""
+    made = Venv(monkeypatch)
+
+    class ConfigOpts:
+        database = property(lambda _: SimpleNamespace(connection=answer(made.url)))
+
+        def register_opt(self, *_: Any, **__: Any) -> None: ...
+
+        def __call__(self, **_: Any) -> None: ...
+
+    cfg = SimpleNamespace(DeprecatedOpt=lambda *_, **__: None, StrOpt=lambda *_, **__: None, ConfigOpts=ConfigOpts)
+    dialect = SimpleNamespace(dialect=lambda: SimpleNamespace(create_connect_args=lambda _: ([], answer(made.args))))
+    made.module("oslo_config", cfg=cfg)
+    made.module("sqlalchemy")
+    made.module(
+        "sqlalchemy.engine", url=SimpleNamespace(make_url=lambda text: SimpleNamespace(drivername="postgresql", host="db"))
+    )
+    made.module("sqlalchemy.dialects")
+    made.module("sqlalchemy.dialects.postgresql", psycopg2=dialect)
+    made.module("psycopg2", Error=DatabaseError, connect=made.connect)
+    return made
+
+
+def unusable(venv: Venv) -> Any:
+    look = venv.program("mistral_database").look_safely()
+    assert SECRET not in str(look) and look["pending"] == [] and look["creates"] == {}
+    return look
+
+
+@pytest.mark.parametrize(
+    ("url", "args", "link"),
+    [
+        (UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, "invalid start byte"), {}, None),
+        (ValueError(f"no assignment: {SECRET}"), {}, None),
+        ("x", ValueError(f"invalid literal for int(): {SECRET}"), None),
+        ("x", {"host": "db"}, DatabaseError(f'invalid dsn: invalid connection option "{SECRET}"\n')),
+        ("x", {"host": "db"}, DatabaseError(f'invalid port number: "{SECRET}"\n')),
+        ("x", {"host": "db"}, DatabaseError(f'invalid integer value "{SECRET}" for connection option "port"')),
+        ("x", {"host": "db"}, DatabaseError(f'invalid sslmode value: "{SECRET}"')),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_said_without_a_piece_of_it(
+    venv: Venv, url: Any, args: Any, link: Any
+) -> None:
+    venv.url, venv.args, venv.link = url, args, link
+    look = unusable(venv)
+    assert (look["state"], look["cause"]) == ("unreachable", "conf")
+    assert "[database] connection in " in look["error"] or "cannot be read" in look["error"]
+
+
+@pytest.mark.parametrize("module", ["oslo_config", "psycopg2", "sqlalchemy.engine"])
+def test_a_module_that_is_missing_or_cut_off_is_a_package_that_is_not_whole(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
+) -> None:
+    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, module, None)
+    look = unusable(venv)
+    assert look["state"] == "half-installed" and "lacks a module" in look["error"]
+    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if module != "sqlalchemy.engine":
+        (tmp_path / f"{module}.py").write_text("def cut_off(")
+        assert unusable(venv)["state"] == "half-installed"
+
+
+def test_a_server_that_is_gone_is_not_waited_for(venv: Venv) -> None:
+    venv.link = SimpleNamespace(server_version=90300, cursor=lambda: SimpleNamespace(execute=lambda _: None))
+    venv.args = {"host": "db", "connect_timeout": "3"}
+    venv.program("mistral_database").connect()
+    assert venv.asked["connect_timeout"] == "3" and int(venv.asked["keepalives_idle"]) <= 60
