@@ -4,7 +4,7 @@
   mistral.py ready                      0 when `upgrade head` can run now; waits for mistral's sessions, then says why not
   mistral.py at-head                    0 when the revision is the installed head and every table of it stands, else 1
   mistral.py dump                       pg_dump into the run's folder, read back
-  mistral.py drop [--drop-rows] TABLE.. the repair of a broken database: drop what only pending revisions make
+  mistral.py drop [--drop-rows] TABLE.. the repair of a broken database: drop what only pending revisions make; waits as well
   mistral.py repaired                   0 when nothing is left to drop, 1 when the database is broken
   mistral.py export [--dump FILE]       the rows of executions_v2, live or out of a dump, as mistral_export streams them
 """
@@ -18,7 +18,7 @@ import sys
 import time
 
 from mistral_chain import sentence
-from mistral_database import Unusable, connect, counts, environment, look_at, look_safely, sessions, unusable
+from mistral_database import Unusable, connect, counts, environment, look_at, look_safely, unusable
 from mistral_export import export
 
 FIRST_WITH_EXECUTIONS = "012"  # from here on the tables are the real store: dropping one loses executions
@@ -36,15 +36,21 @@ def verb_look():
 
 
 def verb_ready():
-    deadline = time.time() + PATIENCE_S
-    look = look_safely()
-    while look["state"] in UPGRADABLE and look["sessions"] and time.time() < deadline:
-        time.sleep(1)
-        look = look_safely()
+    look = waited_out(UPGRADABLE)
     print(sentence(look))
     if look["state"] not in UPGRADABLE:
         return 1
     return tell_sessions(look["sessions"])
+
+
+def waited_out(states):
+    """The look at the database, as soon as nobody else is on it; at once when it is in none of STATES."""
+    deadline = time.time() + PATIENCE_S
+    look = look_safely()
+    while look["state"] in states and look["sessions"] and time.time() < deadline:
+        time.sleep(1)
+        look = look_safely()
+    return look
 
 
 def tell_sessions(found):
@@ -92,6 +98,7 @@ def ran(*command, **how):
 
 def verb_drop(tables, rows_too):
     """One statement, no CASCADE: whatever else depends on a table keeps it. All or nothing."""
+    waited_out(("broken",))
     link = connect()
     import psycopg2
 
@@ -122,7 +129,7 @@ def why_not_to_drop(link, tables, rows_too):
         return "from revision %s on these tables are the real store" % FIRST_WITH_EXECUTIONS
     if look["drop"] != sorted(tables):
         return "the plan says %s, there is now %s" % (", ".join(sorted(tables)), ", ".join(look["drop"]))
-    if tell_sessions(sessions(link)):
+    if tell_sessions(look["sessions"]):
         return "somebody works on the database"
     with link.cursor() as cursor:
         cursor.execute("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % ", ".join('"%s"' % name for name in tables))

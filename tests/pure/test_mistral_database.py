@@ -126,3 +126,28 @@ def test_a_server_that_is_gone_is_not_waited_for(venv: Venv) -> None:
     venv.args = {"host": "db", "connect_timeout": "3"}
     venv.program("mistral_database").connect()
     assert venv.asked["connect_timeout"] == "3" and int(venv.asked["keepalives_idle"]) <= 60
+
+
+# What is changed.
+
+
+def test_a_drop_waits_for_sessions_that_are_about_to_end(venv: Venv) -> None:
+    """The engine's last session can outlive its process by what it was just doing."""
+    program = venv.program("mistral")
+    look = {"state": "broken", "revision": "011", "drop": ["named_locks"], "sessions": [{}]}
+    seen = iter([look, look, {**look, "sessions": []}])
+    waits: list[float] = []
+    program.look_safely = lambda: next(seen)
+    program.time = SimpleNamespace(time=lambda: float(len(waits)), sleep=waits.append)
+    program.connect = lambda: (_ for _ in ()).throw(program.Unusable("down", "enough"))
+    assert program.main(["drop", "named_locks"]) == 1
+    assert waits == [1, 1] and next(seen, None) is None
+
+
+def test_no_wait_for_sessions_is_without_an_end(venv: Venv) -> None:
+    program = venv.program("mistral")
+    waits: list[float] = []
+    program.look_safely = lambda: {"state": "old", "sessions": [{"user": "x", "address": "y", "application": "z"}]}
+    program.sentence = lambda look: ""
+    program.time = SimpleNamespace(time=lambda: float(len(waits)), sleep=waits.append)
+    assert program.main(["ready"]) == 1 and len(waits) == program.PATIENCE_S
