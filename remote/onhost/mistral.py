@@ -73,14 +73,24 @@ def verb_dump():
         os.makedirs(folder, 0o700)
     aside, final = os.path.join(folder, "mistral.dump.new"), os.path.join(folder, "mistral.dump")
     os.umask(0o077)
-    ran("pg_dump", "-w", "-Fc", "-f", aside)
-    tables = sum(1 for line in ran("pg_restore", "-l", aside, out=subprocess.PIPE).splitlines() if b" TABLE DATA " in line)
-    # Reads every byte of the data, which the list alone does not.
-    ran("pg_restore", "-f", os.devnull, aside)
-    with open(aside, "rb") as opened:
-        os.fsync(opened.fileno())
-    os.rename(aside, final)
+    try:
+        tables = dumped_aside(aside)
+        os.rename(aside, final)
+    finally:
+        if os.path.exists(aside):  # half a dump is of no use, and it may be what has filled the disk
+            os.unlink(aside)
     print("dumped to %s: %d tables, %d bytes, read back" % (final, tables, os.path.getsize(final)))
+
+
+def dumped_aside(path):
+    """Dump the database to PATH and read all of it back; the number of tables whose data is in it."""
+    ran("pg_dump", "-w", "--lock-wait-timeout=30000", "-Fc", "-f", path)
+    listed = ran("pg_restore", "-l", path, out=subprocess.PIPE)
+    # Reads every byte of the data, which the list alone does not.
+    ran("pg_restore", "-f", os.devnull, path)
+    with open(path, "rb") as opened:
+        os.fsync(opened.fileno())
+    return sum(1 for line in listed.splitlines() if b" TABLE DATA " in line)
 
 
 def ran(*command, **how):

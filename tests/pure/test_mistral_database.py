@@ -1,6 +1,8 @@
 """How the database of mistral.conf is reached, by the program of hosts; its virtualenv and its tools are stood in for."""
 
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -151,3 +153,55 @@ def test_no_wait_for_sessions_is_without_an_end(venv: Venv) -> None:
     program.sentence = lambda look: ""
     program.time = SimpleNamespace(time=lambda: float(len(waits)), sleep=waits.append)
     assert program.main(["ready"]) == 1 and len(waits) == program.PATIENCE_S
+
+
+def tool(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f'#!/bin/sh\necho "$0 $*" >>{folder}/called\n{script}\n')
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def dumping(venv: Venv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Path, Path]]:
+    """The program, the folder of its tools (its PATH), and that of the backup."""
+    tools, backup = tmp_path / "bin", tmp_path / "backup"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.setenv("STORMLIFT_BACKUP", str(backup))
+    program = venv.program("mistral")
+    program.connect = lambda: SimpleNamespace(close=lambda: None)
+    tool(tools, "pg_dump", 'while [ "$1" != -f ]; do shift; done; printf %s "$PGPASSWORD@$PGHOST" >"$2"')
+    tool(tools, "pg_restore", 'case $1 in -l) echo "1; 0 2 TABLE DATA public x mistral" ;; esac')
+    before = os.umask(0o022)
+    yield program, tools, backup
+    os.umask(before)
+
+
+def test_a_dump_is_read_back_and_named_and_no_argv_holds_the_password(
+    dumping: tuple[Any, Path, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    program, tools, backup = dumping
+    assert program.main(["dump"]) is None
+    assert [path.name for path in backup.iterdir()] == ["mistral.dump"]
+    assert (backup / "mistral.dump").read_text() == f"{SECRET}@db"
+    assert (backup / "mistral.dump").stat().st_mode & 0o077 == 0
+    called = (tools / "called").read_text()
+    assert called.count("pg_restore") == 2 and "--lock-wait-timeout=" in called and SECRET not in called
+    assert "1 tables" in (said := capfd.readouterr().out) and SECRET not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("pg_dump", 'while [ "$1" != -f ]; do shift; done; echo half >"$2"; exit 1'),
+        ("pg_restore", "exit 1"),
+        ("pg_restore", "[ $1 = -l ]"),
+    ],
+)
+def test_half_a_dump_is_taken_away_and_no_traceback(dumping: tuple[Any, Path, Path], name: str, script: str) -> None:
+    """A disk that it filled would stay full; each run has a folder of its own."""
+    program, tools, backup = dumping
+    tool(tools, name, script)
+    with pytest.raises(SystemExit, match=f"{name} ended with exit code 1"):
+        program.main(["dump"])
+    assert list(backup.iterdir()) == []
