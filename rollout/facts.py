@@ -8,6 +8,7 @@ from rollout.journal import Record
 from rollout.model import Before, UnitState
 from rollout.versions import PackageVersion, order
 
+MUTE = ("unreachable", "half-installed")  # the states of a Mistral database that was not looked at
 _FRONT = {"st2web", "st2chatops"}
 
 
@@ -151,6 +152,5 @@ def front_hosts(facts: Mapping[str, Facts]) -> tuple[str, ...]:
 def mistral_host(facts: Mapping[str, Facts]) -> str:
     """The first host that carries st2mistral and whose database answers, or the first that carries it, or ""."""
     carriers = [name for name, each in facts.items() if "st2mistral" in each.installed]
-    mute = ("unreachable", "half-installed")
-    answering = [name for name in carriers if (m := facts[name].mistral) and m.state not in mute]
+    answering = [name for name in carriers if (m := facts[name].mistral) and m.state not in MUTE]
     return (answering or carriers or [""])[0]

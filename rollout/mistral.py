@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollout.catalogue import mistral_head
-from rollout.facts import Facts, MistralFacts, Session, mistral_host
+from rollout.facts import MUTE, Facts, MistralFacts, Session, mistral_host
 from rollout.journal import open_run
 
 SOUND = ("empty", "old", "between", "upgraded", "recreated")
@@ -91,16 +91,42 @@ def disagreements(facts: Mapping[str, Facts]) -> tuple[str, ...]:
         return ()
     others = [(name, each.mistral) for name, each in facts.items() if name != chosen and each.mistral]
     return tuple(
-        f"{name}: {other.sentence}"
+        f"{name}: {other.sentence}{_elsewhere(first, other)}"
         for name, other in others
-        if (other.state, other.revision, other.head) != (first.state, first.revision, first.head)
+        if _elsewhere(first, other)
+        or (other.state, other.revision, other.head) != (first.state, first.revision, first.head)
     )
+
+
+def _elsewhere(first: MistralFacts, other: MistralFacts) -> str:
+    differ = first.identity and other.identity and first.identity != other.identity
+    return f", in another database ({other.identity}, not {first.identity})" if differ else ""
+
+
+def at_odds(facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """The disagreements that a change of the database must not go over: of hosts that carry Mistral and see a database."""
+    carriers = {name: each.mistral for name, each in facts.items() if "st2mistral" in each.installed}
+    seeing = tuple(f"{name}: " for name, state in carriers.items() if state and state.state not in MUTE)
+    return tuple(each for each in disagreements(facts) if each.startswith(seeing))
+
+
+def view(facts: Mapping[str, Facts]) -> tuple[str, MistralFacts]:
+    """The host whose view of the database counts, and what it sees; `absent` where none carries Mistral.
+
+    A package that dpkg could not configure does not count as installed; that it stands there is seen by what it answers.
+    """
+    host = mistral_host(facts)
+    if state := facts[host].mistral if host else None:
+        return host, state
+    if torn := next((name for name, each in facts.items() if each.mistral and each.unhealthy), ""):
+        said = f"the package st2mistral is not whole: {facts[torn].unhealthy[0]}"
+        return torn, MistralFacts("half-installed", sentence=said, cause="package")
+    return host, MistralFacts("absent", sentence=_absent(facts))
 
 
 def status(name: str, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """The state of the Mistral database of the deployment NAME with its evidence, as `mistral.status --json` shows it."""
-    host = mistral_host(facts)
-    state = (facts[host].mistral if host else None) or MistralFacts("absent", sentence=_absent(facts))
+    host, state = view(facts)
     return {
         "name": name,
         "state": state.state,

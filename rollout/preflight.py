@@ -56,9 +56,9 @@ def shared_databases(deployments: Mapping[str, Hosts]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def of_database(deployment: str, facts: Hosts) -> tuple[Finding, ...]:
-    """What speaks against any work on the Mistral database of DEPLOYMENT: it cannot be dumped, or there are two of them."""
-    return (*_tools(deployment, facts, ""), *_databases(deployment, facts, ""))
+def of_dump(deployment: str, facts: Hosts) -> tuple[Finding, ...]:
+    """What speaks against any work on the Mistral database of DEPLOYMENT: it cannot be dumped."""
+    return tuple(_tools(deployment, facts, ""))
 
 
 def _stop(key: str, host: str, cause: str, remedy: str) -> Finding:

@@ -97,11 +97,11 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
 
     A repair that was cut off is planned anew from what is there now; past its drop it is an upgrade of the database.
     """
-    state = _mistral_of(deployment, facts)
+    host, state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.recover")
     if cut_off and state.state in mistral.SOUND:
         return replace(_to_head(deployment, facts, "mistral.recover", state), abandons=cut_off)
-    next_step = mistral.next_step(state, deployment.name, mistral_host(facts))
+    next_step = mistral.next_step(state, deployment.name, host)
     if state.state != "broken":
         raise PlanRefused(
             f"{deployment.name}: {state.sentence}; mistral.recover repairs a broken database only", next_step
@@ -153,14 +153,12 @@ def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
 
     A repair that was cut off past its drop is finished by this as well.
     """
-    state = _mistral_of(deployment, facts)
+    host, state = _mistral_of(deployment, facts)
     cut_off = open_runs(facts, "mistral.upgrade") or open_runs(facts, "mistral.recover")
     if state.state in ("upgraded", "recreated") and not cut_off:
         return _plan(deployment, facts, "mistral.upgrade", {})
     if state.state not in mistral.SOUND:
-        raise PlanRefused(
-            f"{deployment.name}: {state.sentence}", mistral.next_step(state, deployment.name, mistral_host(facts))
-        )
+        raise PlanRefused(f"{deployment.name}: {state.sentence}", mistral.next_step(state, deployment.name, host))
     return replace(_to_head(deployment, facts, "mistral.upgrade", state), abandons=cut_off)
 
 
@@ -180,9 +178,9 @@ def _mistral_plan(
     """STEPS on the database, with mistral stopped and held around them, a dump before, and a look at the end.
 
     A hold that an open upgrade put there stays, and nothing is started then: the upgrade goes on afterwards.
-    Refused before anything stops where the dump could not be made, or hosts would be repaired beside their own database.
+    Refused before anything stops where the dump could not be made.
     """
-    for finding in preflight.of_database(deployment.name, facts):
+    for finding in preflight.of_dump(deployment.name, facts):
         raise PlanRefused(f"{finding.host}: {finding.cause}", finding.remedy)
     held = open_upgrade(facts)
     before = {host: only_mistral(each.before) for host, each in facts.items()}
@@ -201,18 +199,26 @@ def _mistral_plan(
     return _plan(deployment, facts, command, phases, notes, no_return, before)
 
 
-def _mistral_of(deployment: Deployment, facts: Hosts) -> MistralFacts:
-    """The state of the deployment's Mistral database; refuses where there is none, or where somebody else works on it."""
-    name = mistral_host(facts)
-    state = facts[name].mistral if name else None
-    if state is None:
-        raise PlanRefused(f"{deployment.name}: no host of it carries st2mistral", "check --hosts")
+def _mistral_of(deployment: Deployment, facts: Hosts) -> tuple[str, MistralFacts]:
+    """The host whose view of the deployment's Mistral database counts, and the state that it sees.
+
+    Refuses where there is none, where its hosts see different ones, or where somebody else works on it.
+    """
+    host, state = mistral.view(facts)
+    if state.state == "absent":
+        raise PlanRefused(f"{deployment.name}: {state.sentence}", "check --hosts")
+    if odds := mistral.at_odds(facts):
+        raise PlanRefused(
+            f"{deployment.name}: {host}: {state.sentence}; but {'; '.join(odds)}",
+            "give its hosts one release of st2mistral and one [database] connection in /etc/mistral/mistral.conf, look: "
+            f"invoke mistral.status --hosts {deployment.name}",
+        )
     if others := mistral.outsiders(facts):
         raise PlanRefused(
             f"{deployment.name}: somebody else works on its Mistral database: {', '.join(map(mistral.told, others))}",
             "these addresses are no hosts of the deployment: end the sessions, or add the hosts to the inventory",
         )
-    return state
+    return host, state
 
 
 def _pending(state: MistralFacts) -> str:

@@ -128,6 +128,8 @@ def test_hosts_that_see_another_database_are_named() -> None:
     assert disagreements(facts) == ("b: Mistral's database cannot be looked at: refused",)
     assert "  another view: b: " in status_text(status("who", facts))
     assert disagreements(by_name(seen(), replace(seen(), host="b"))) == ()
+    elsewhere = disagreements(by_name(seen(), replace(seen(identity="7/mistral"), host="b")))
+    assert elsewhere[0].endswith(f", in another database (7/mistral, not {mistral('2.2.1').identity})")
 
 
 @pytest.mark.parametrize("command", ["mistral.recover", "mistral.upgrade"])
@@ -145,5 +147,7 @@ def test_a_run_that_was_cut_off_is_what_comes_next(command: str) -> None:
 def test_where_there_is_no_mistral_it_says_so() -> None:
     old = status("who", by_name(box("a", "2.2.1", packages=("st2",))))
     assert (old["state"], old["sentence"], old["next"]) == ("absent", "no host carries st2mistral", "")
+    torn = box("a", "2.2.1", packages=("st2",), mistral=broken_mistral(), unhealthy=("dpkg --audit names packages",))
+    assert (status("who", by_name(torn))["state"], status("who", by_name(torn))["host"]) == ("half-installed", "a")
     new = status("who", by_name(box("a", "3.4.1", packages=("st2",))))
     assert "removed with 3.3" in new["sentence"] and status_text(new).startswith("who: absent: ")

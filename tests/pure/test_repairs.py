@@ -7,7 +7,7 @@ import pytest
 from rollout import repairs
 from rollout.catalogue import MISTRAL_UNITS
 from rollout.errors import PlanRefused
-from rollout.facts import Facts, Session
+from rollout.facts import Facts, MistralFacts, Session
 from rollout.journal import Record
 from rollout.model import DeploymentPlan, Repeat, Step, UnitState
 from tests.pure.boxes import box, broken_mistral, by_name, deployment, mistral, settled_at, units
@@ -159,7 +159,7 @@ def test_nothing_stops_where_the_dump_could_not_be_made(state: str) -> None:
 def test_hosts_that_use_another_database_are_not_taken_for_repaired(state: str) -> None:
     """The database of the first host alone would be repaired, and mistral started on the second host's all the same."""
     other = replace(SECOND, mistral=broken_mistral(state=state, identity="7/mistral"))
-    with pytest.raises(PlanRefused, match="different Mistral databases") as caught:
+    with pytest.raises(PlanRefused, match="in another database") as caught:
         (recovered if state == "broken" else upgraded)(box("a", "2.2.1", mistral=broken_mistral(state=state)), other)
     assert "mistral.conf" in caught.value.hint
 
@@ -171,8 +171,47 @@ def test_the_plan_of_an_upgrade_shows_the_revisions_and_the_tables_they_make() -
 
 
 def test_a_deployment_without_mistral_is_refused() -> None:
-    with pytest.raises(PlanRefused, match="no host of it carries st2mistral"):
+    with pytest.raises(PlanRefused, match="no host carries st2mistral"):
         recovered(box("a", "2.2.1", packages=("st2",)))
+    with pytest.raises(PlanRefused, match=r"removed with 3\.3"):
+        recovered(box("a", "3.4.1", packages=("st2",)))
+
+
+@pytest.mark.parametrize("plan_of", [repairs.upgrade_mistral, lambda d, f: repairs.recover(d, f, False)])
+def test_a_package_that_was_cut_off_while_it_was_configured_is_told_as_such(plan_of: repairs.Planner) -> None:
+    """dpkg does not count it as installed, but it stands there and its database is asked for."""
+    torn = box("a", "2.2.1", packages=("st2",), mistral=broken_mistral(), unhealthy=("dpkg --audit names packages",))
+    with pytest.raises(PlanRefused) as caught:
+        plan_of(deployment("a"), hosts(torn))
+    assert "st2mistral is not whole: dpkg --audit" in caught.value.message
+    assert "install st2mistral again on a" in caught.value.hint
+
+
+@pytest.mark.parametrize("plan_of", [repairs.upgrade_mistral, lambda d, f: repairs.recover(d, f, False)])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # The package of a is older: what mistral of b broke is none of its tables.
+        (mistral("2.1.1"), broken_mistral()),
+        # Two databases, of which the first needs nothing.
+        (mistral("2.2.1"), broken_mistral(identity="7/mistral")),
+        (mistral("2.2.1"), mistral("2.2.1", identity="7/mistral")),
+    ],
+)
+def test_hosts_that_see_different_databases_are_refused(
+    plan_of: repairs.Planner, first: MistralFacts, second: MistralFacts
+) -> None:
+    facts = hosts(box("a", "2.2.1", mistral=first), box("b", "2.2.1", mistral=second))
+    with pytest.raises(PlanRefused) as caught:
+        plan_of(deployment("pair", "a", "b"), facts)
+    assert f"b: {second.sentence}" in caught.value.message and "invoke mistral.status --hosts pair" in caught.value.hint
+
+
+def test_a_host_that_cannot_look_at_the_database_does_not_hold_up_its_repair() -> None:
+    mute = MistralFacts("unreachable", sentence="refused", cause="down")
+    assert "mistral.drop" in steps(recovered(BROKEN, replace(SECOND, mistral=mute)))
+    left = box("b", "2.2.1", packages=("st2",), mistral=mistral("2.1.1"))
+    assert "mistral.drop" in steps(recovered(BROKEN, left))
 
 
 def cut_off(command: str) -> tuple[Record, ...]:
