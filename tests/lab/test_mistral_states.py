@@ -74,6 +74,9 @@ CASES = (
     Case("at 009, mistral started", "009", early=True),
     Case("at 010, mistral started", "010", early=True),
     Case("at 011, mistral started", "011", early=True),
+    Case(
+        "at 011, mistral started, stamped at head", "011", "update alembic_version set version_num = '020'", early=True
+    ),
     Case("at 011, mistral started, the page's five DROPs", "011", PAGE_DROPS, early=True),
     Case("at 011, mistral started, one table with rows", "011", ROW, early=True),
     Case("at 009, mistral started, two tables with rows", "009", ROW + ";" + ACTION, early=True),

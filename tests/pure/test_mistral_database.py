@@ -73,7 +73,8 @@ def venv(monkeypatch: pytest.MonkeyPatch) -> Venv:
     made.module("oslo_config", cfg=cfg)
     made.module("sqlalchemy")
     made.module(
-        "sqlalchemy.engine", url=SimpleNamespace(make_url=lambda text: SimpleNamespace(drivername="postgresql", host="db"))
+        "sqlalchemy.engine",
+        url=SimpleNamespace(make_url=lambda text: SimpleNamespace(drivername="postgresql", host="db")),
     )
     made.module("sqlalchemy.dialects")
     made.module("sqlalchemy.dialects.postgresql", psycopg2=dialect)

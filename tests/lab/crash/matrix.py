@@ -101,7 +101,7 @@ class Base:
     def _again(self, codes: list[int]) -> list[str]:
         """The same command; but a repair that got through all the same is over, and would refuse."""
         if codes[0] == 0 and self.stage.command != "upgrade":
-            self.stage.fleet.wait_ready()  # the host may have lost power behind the last step
+            self.stage.settle()
             return []
         stage = self.stage
         again = stage.operator.types(stage.command, "--hosts", stage.deployment, "--yes", timeout=END_S)

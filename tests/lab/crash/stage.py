@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lab.docker import docker
 from lab.fleet import Fleet
+from lab.topology import deployment
 from tests.lab.crash.cells import Cell, Point
 from tests.lab.desk import Operator
 
@@ -66,6 +67,13 @@ class Stage:
         ready = point.phase in (*BEFORE_STOP, *AFTER_START)
         self.fleet.boot_snapshot(snapshot, self.deployment, ready=ready)
         return time.monotonic() - started
+
+    def settle(self) -> None:
+        """Wait until the hosts of a run that is over have all their services: one may have lost power behind the last step."""
+        for host in deployment(self.deployment).hosts:
+            # The unit of a command that was killed stays failed, and such a system never says that it is running.
+            self.fleet.execute(host, "systemctl", "reset-failed", "stormlift-*", check=False)
+        self.fleet.wait_ready()
 
     def cut(self, cell: Cell, run: "subprocess.Popen[str]", usual_s: float) -> None:
         """Bring CELL's fault about, now that its host stands at its point; USUAL_S is how long the step takes undisturbed."""
