@@ -183,7 +183,7 @@ def _mistral_plan(
     for finding in preflight.of_dump(deployment.name, facts):
         raise PlanRefused(f"{finding.host}: {finding.cause}", finding.remedy)
     held = open_upgrade(facts)
-    before = {host: only_mistral(each.before) for host, each in facts.items()}
+    before = {host: _mistral_before(each) for host, each in facts.items()}
     looked_at = ("verify.mistral",) if held else ("verify.mistral", "verify.units")
     phases = {
         Phase.STOP: _stop_mistral(facts),
@@ -197,6 +197,13 @@ def _mistral_plan(
     if held:
         notes = (*notes, f"an upgrade is open ({held.run}): mistral stays held, go on with it afterwards")
     return _plan(deployment, facts, command, phases, notes, no_return, before)
+
+
+def _mistral_before(host: Facts) -> Before:
+    """What of Mistral is to run at the end: what ran before a repair or upgrade of the database that was cut off, else now."""
+    opened = open_run(host.journal, "mistral.recover") or open_run(host.journal, "mistral.upgrade")
+    kept = _kept(opened)
+    return replace(kept, packages=host.before.packages) if kept else only_mistral(host.before)
 
 
 def _mistral_of(deployment: Deployment, facts: Hosts) -> tuple[str, MistralFacts]:
@@ -306,12 +313,16 @@ def _served_again(opened: Record, facts: Hosts) -> bool:
     return bool(hops) and max(hops, key=order) in _legs(opened, facts, ":start.units", "finished")
 
 
+def _kept(opened: Record | None) -> Before | None:
+    """What ran on a host when the run that it noted as OPENED began; None when it did not keep that."""
+    kept = (opened.data.get("before") or {}).get("units", {}) if opened else {}
+    units = {name: UnitState(str(each.get("active")), str(each.get("enabled"))) for name, each in kept.items()}
+    return Before(units) if units else None
+
+
 def _enabled(host: Facts, opened: Record | None) -> Before:
     own = next((r for r in host.journal if opened and r.run == opened.run and r.event == "opened"), None)
-    kept = (own.data.get("before") or {}).get("units", {}) if own else {}
-    if kept:
-        return Before({name: UnitState(str(u.get("active")), str(u.get("enabled"))) for name, u in kept.items()})
-    return Before(
+    return _kept(own) or Before(
         {name: UnitState("active" if u.enabled == "enabled" else u.active, u.enabled) for name, u in host.units.items()}
     )
 

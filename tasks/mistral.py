@@ -55,10 +55,14 @@ def export(c: Context, hosts: str = "", to: str = "", dump: str = "", html: bool
 
     with desk(c) as sitting:
         made = []
-        for folder, manifest in exports.every(sitting, hosts, to, dump, html):
-            made.append({"folder": str(folder), **manifest})
-            if not json:
-                sitting.out(exports.told(folder, manifest))
-        sitting.say(exports.PRIVATE)
-        if json:
-            sitting.out(json_.dumps({"schema": "stormlift.mistral.export/1", "exports": made}, indent=1))
+        try:
+            for folder, manifest in exports.every(sitting, hosts, to, dump, html):
+                made.append({"folder": str(folder), **manifest})
+                if not json:
+                    sitting.out(exports.told(folder, manifest))
+        finally:
+            # Of several deployments a later one may fail: what was exported before it stands on the disk and is told.
+            if made:
+                sitting.say(exports.PRIVATE)
+            if json and made:
+                sitting.out(json_.dumps({"schema": "stormlift.mistral.export/1", "exports": made}, indent=1))

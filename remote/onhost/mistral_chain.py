@@ -138,7 +138,7 @@ SENTENCES = {
     "recreated": "Mistral's database is at its head revision {revision}, but somebody dropped tables and a service made them "
     "anew, empty: {lost_tables}",
     "damaged": "Mistral's database is damaged: at revision {revision} there should be {missing_tables}",
-    "unmanaged": "Mistral's database has tables but no recorded revision: a service made them, not mistral-db-manage",
+    "unmanaged": "Mistral's database has tables but {records}",
     "unknown-revision": "Mistral's database is at revision {revision}, which the installed release does not know (its head "
     "is {head}): the database is newer than the package",
     "half-installed": "the package st2mistral is not whole: {error}",
@@ -147,9 +147,12 @@ SENTENCES = {
 
 
 def sentence(look):
+    several = look.get("recorded", [])
+    none = "no recorded revision: a service made them, not mistral-db-manage"
     return SENTENCES[look["state"]].format(
         tables=", ".join(look.get("drop", [])),
         missing_tables=", ".join(look.get("missing", [])),
         lost_tables=", ".join(look.get("made_anew", [])),
+        records="several recorded revisions (%s), and it can be at one only" % ", ".join(several) if several else none,
         **look
     )

@@ -138,7 +138,10 @@ def state_of(link):
     recorded = rows_of(link, "select version_num from alembic_version") if "alembic_version" in have else []
     links, revision = chain(HOME), recorded[0][0] if len(recorded) == 1 else None
     lacking = ["%s.%s" % each for each in columns_at(HOME, links, revision) - columns(link) if each[0] in have]
-    return classify(links, revision, have, made_anew(link), lacking), have
+    look = classify(links, revision, have, made_anew(link), lacking)
+    if len(recorded) > 1:
+        look["recorded"] = sorted(row[0] for row in recorded)
+    return look, have
 
 
 def columns(link):

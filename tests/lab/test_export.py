@@ -105,6 +105,8 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_left(operator: Operator)
     operator.fleet.execute("yum1", "systemctl", "stop", "postgresql")
     said = operator.types("mistral.export", "--hosts", "yum1", "--to", str(to))
     assert said.code == 2 and "invoke mistral.status --hosts yum1" in said.err, said.all
+    said = operator.types("mistral.export", "--hosts", "apt1,yum1", "--json")
+    assert said.code == 2 and [each["deployment"] for each in said.json["exports"]] == ["apt1"], said.all
     said = operator.types("mistral.export", "--hosts", "yum1", "--to", str(to), "--dump", "/etc/passwd")
     assert said.code == 2 and "valid archive" in said.err and "pg_dump -Fc" in said.err, said.all
     assert not to.exists()

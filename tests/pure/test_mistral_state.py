@@ -223,6 +223,11 @@ def test_the_sentence_names_what_counts(links: Any, revision: str | None, tables
     assert says in sentence(state(links, revision, tables))
 
 
+def test_several_recorded_revisions_are_told(links: Any) -> None:
+    said = sentence({**state(links, None, OLD), "recorded": ["011", "012"]})
+    assert "several recorded revisions (011, 012)" in said
+
+
 def test_every_state_has_its_sentence(links: Any) -> None:
     for word in MODULE["SENTENCES"]:
         look = {**state(links, "011", OLD | set(NEW)), "state": word, "missing": ["x"], "error": "refused"}

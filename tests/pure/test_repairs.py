@@ -232,6 +232,18 @@ def test_a_repair_that_was_cut_off_before_its_drop_is_planned_anew() -> None:
     assert plan.abandons == "r0" and "mistral.drop" in steps(plan)
 
 
+@pytest.mark.parametrize("command", ["mistral.recover", "mistral.upgrade"])
+def test_what_a_run_that_was_cut_off_had_stopped_is_started_again(command: str) -> None:
+    """Started by hand, not enabled: after the stop of the first run nothing on the host tells that it ran."""
+    ran = {"units": {"mistral-api": {"active": "active", "enabled": "disabled"}}}
+    [opened] = cut_off(command)
+    opened = replace(opened, data={**opened.data, "before": ran})
+    stopped = {name: UnitState("inactive", "disabled") for name in MISTRAL_UNITS}
+    left = replace(BROKEN, units={**BROKEN.units, **stopped}, journal=(opened,))
+    assert steps(recovered(left))["start.units"].argv[-1] == "mistral-api"
+    assert "start.units" not in steps(recovered(replace(left, journal=())))
+
+
 # mistral.upgrade
 
 
