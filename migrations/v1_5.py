@@ -2,12 +2,6 @@
 
 from rollout.model import Migration, Phase, Scope, Step
 
-# The copy in 1.6.0 to 2.0.1 fails on the first key (FieldDoesNotExist, mended in 2.1.0 by st2 PR 2800);
-# 3.1.0 took the script out of the package (st2common/setup.py@v3.1.0).
-_WORKS_IN = ("1.5.0", "1.5.1", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0", "2.3.1", "2.3.2", "2.4.0", "2.4.1", "2.5.0",
-             "2.5.1", "2.6.0", "2.7.0", "2.7.1", "2.7.2", "2.8.0", "2.8.1", "2.9.0", "2.9.1", "2.9.2", "2.9.3", "2.10.0",
-             "2.10.1", "2.10.2", "2.10.3", "2.10.4", "3.0.0", "3.0.1")  # fmt: skip
-
 MIGRATION = Migration(
     release="1.5.0",
     title="keys get a scope and a secret flag",
@@ -26,7 +20,9 @@ MIGRATION = Migration(
             ),
             postcondition=("stormlift-host", "keys", "scoped"),
             timeout=1800,
-            releases=_WORKS_IN,
+            # The copy in 1.6.0 to 2.0.1 fails on the first key (FieldDoesNotExist, mended in 2.1.0 by st2 PR 2800);
+            # 3.1.0 took the script out of the package (st2common/setup.py@v3.1.0).
+            releases=("1.5.0..1.5.1", "2.1.0..3.0.1"),
             why="1.5 stores a scope and a secret flag with every key; older keys have neither",
             source="StackStorm upgrade page 2.2.1, section v1.5; st2common/bin/migrations/v1.5@v2.2.1",
         ),

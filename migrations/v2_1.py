@@ -1,11 +1,9 @@
 """StackStorm 2.1: scopes move under st2kv, and runners are registered like other content."""
 
-from rollout.model import Migration, Phase, Scope, Settle, Step
+from rollout.model import Migration, Phase, Scope, Settle, Step, looked_at
 
 # 3.1.0 took the scripts out of the package (st2common/setup.py@v3.1.0).
-_SHIPPED_IN = ("2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0", "2.3.1", "2.3.2", "2.4.0", "2.4.1", "2.5.0", "2.5.1", "2.6.0",
-               "2.7.0", "2.7.1", "2.7.2", "2.8.0", "2.8.1", "2.9.0", "2.9.1", "2.9.2", "2.9.3", "2.10.0", "2.10.1",
-               "2.10.2", "2.10.3", "2.10.4", "3.0.0", "3.0.1")  # fmt: skip
+_SHIPPED_IN = ("2.1.0..3.0.1",)
 
 _PAGE = "StackStorm upgrade page 2.2.1, section v2.1"
 _REGISTER = ("/opt/stackstorm/st2/bin/st2-register-content", "--config-file", "/etc/st2/st2.conf")
@@ -42,6 +40,7 @@ MIGRATION = Migration(
             argv=(*_REGISTER, "--register-runners", "--register-fail-on-failure"),
             timeout=1800,
             releases=_SHIPPED_IN,
+            until="2.10.0",  # from there on services register the runners when they start
             why="from 2.1 an action whose runner is not registered cannot run",
             source=f"{_PAGE}; st2common/bin/migrations/v2.1/st2-migrate-runners.sh@v2.1.0, st2 commit bb3096248",
         ),
@@ -67,6 +66,15 @@ MIGRATION = Migration(
             timeout=1800,
             why="some pack management actions and workflows changed in 2.1",
             source=f"{_PAGE}; st2common/bin/st2ctl@v2.2.0 and @v2.2.1",
+        ),
+        looked_at(
+            "2.1.pack-metadata-strict",
+            "pack metadata is read strictly",
+            "pack-metadata",
+            remedy="mend version (semver), email, ref and parameter names in these files; packs that came from a directory of "
+            "st2contrib are installed again from a repository of their own",
+            why="2.1 wants a semantic version, a valid email, and word characters in names, and does not register the rest",
+            source="st2docs upgrade_notes.rst, v2.1",
         ),
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from rollout.errors import UnknownRelease
-from rollout.versions import minor, order
+from rollout.versions import PackageVersion, minor, order
 
 # fmt: off
 RELEASES: tuple[str, ...] = (
@@ -22,6 +22,9 @@ RELEASES: tuple[str, ...] = (
 
 PACKAGES = ("st2", "st2web", "st2chatops", "st2mistral", "bwc-enterprise", "st2enterprise")
 """The packages that move as one set; all of a release share X.Y.Z, none shares the revision."""
+
+# First and last minor; "" for one that is still built.
+_PACKAGE_BANDS = {"st2mistral": ("1.4", "3.2"), "st2enterprise": ("1.4", "1.6"), "bwc-enterprise": ("2.0", "3.2")}
 
 MISTRAL_UNITS = ("mistral", "mistral-api", "mistral-server")
 """The wrapper and its two children: stopping the wrapper alone leaves children that were started by themselves."""
@@ -100,13 +103,24 @@ def release(word: str) -> str:
     raise UnknownRelease(f"{word!r} is not an st2 release", f"known ones near it: {', '.join(_near(word))}")
 
 
+def installed_as(text: str) -> str:
+    """The release of what is installed as TEXT: 2.2.1, 1:2.2.1-8.el7, or 2.3dev-44, which comes before 2.3.0.
+
+    Raises UnknownRelease for what is neither a release nor a development build on the way to one.
+    """
+    found = PackageVersion.parse(text).release
+    if found.endswith("dev") and any(minor(each) == minor(found) for each in RELEASES):
+        return found
+    return release(found)
+
+
 def _near(word: str) -> tuple[str, ...]:
     try:
         at = order(word)
     except UnknownRelease:
         return RELEASES[-3:]
     before = [each for each in sorted(RELEASES, key=order) if order(each) < at]
-    after = [each for each in sorted(RELEASES, key=order) if order(each) > at]
+    after = [each for each in sorted(RELEASES, key=order) if order(each) >= at]
     return (*before[-2:], *after[:2])
 
 
@@ -127,6 +141,22 @@ def built_for(where: Distro, release_: str) -> bool:
     """True when packages of RELEASE_ were built for the distribution WHERE."""
     at = order(minor(release_))
     return order(where.first) <= at and (not where.last or at <= order(where.last))
+
+
+def newest_for(where: Distro) -> str:
+    """The last release that was built for the distribution WHERE."""
+    return max((each for each in RELEASES if built_for(where, each)), key=order)
+
+
+def packages(release_: str) -> tuple[str, ...]:
+    """The packages of the set that were built for RELEASE_; one that has ended stays as it is."""
+    at = order(minor(release_))
+
+    def built(name: str) -> bool:
+        first, last = _PACKAGE_BANDS.get(name, ("", ""))
+        return (not first or order(first) <= at) and (not last or at <= order(last))
+
+    return tuple(name for name in PACKAGES if built(name))
 
 
 def components(release_: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Phase(str, Enum):
@@ -102,7 +103,12 @@ class Step:
     postcondition  a command that tells afterwards: 0 done, 1 not begun, anything else partial
     repair      run first when the step is tried again
     timeout     seconds
-    releases    the releases whose packages carry what argv names; empty means every release
+    releases    bands of releases, such as 2.1.0..3.0.1 or 3.5.0.., whose packages carry a working copy of what argv names
+    distros, units  only on hosts of one of these distributions, or that run one of these units; empty means all
+    until       only on the way to a release before this one
+    since       the hop that crosses it begins at this release or a later one
+    evidence    what must be true of a host's facts (rollout/evidence.py), or the step does not concern it
+    severity, remedy  what a step of the preflight phase says to the operator: it is looked at or asked, never run
     """
 
     id: str
@@ -118,9 +124,34 @@ class Step:
     repeat: Repeat = Repeat.SAFE
     timeout: int = 600
     releases: tuple[str, ...] = ()
+    distros: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    until: str = ""
+    since: str = ""
+    evidence: str = ""
+    severity: Severity = Severity.NOTE
+    remedy: str = ""
     why: str = ""
     source: str = ""
     hosts: tuple[str, ...] = ()
+
+
+def looked_at(
+    id: str, title: str, evidence: str, *, remedy: str, why: str, source: str, severity: Severity = Severity.WARNING,
+    scope: Scope = Scope.DEPLOYMENT, **more: Any,
+) -> Step:  # fmt: skip
+    """A step that is found out before any change: it concerns hosts whose facts show EVIDENCE, and says REMEDY there."""
+    return Step(id, title, Phase.PREFLIGHT, kind=Kind.CHECK, scope=scope, evidence=evidence, severity=severity,
+                remedy=remedy, why=why, source=source, **more)  # fmt: skip
+
+
+def asked(
+    id: str, title: str, *, remedy: str, why: str, source: str, severity: Severity = Severity.NOTE,
+    scope: Scope = Scope.DEPLOYMENT, **more: Any,
+) -> Step:  # fmt: skip
+    """A step that only a human can do or judge: the plan says it, and REMEDY, whatever the hosts look like."""
+    return Step(id, title, Phase.PREFLIGHT, kind=Kind.ASK, scope=scope, severity=severity, remedy=remedy, why=why,
+                source=source, **more)  # fmt: skip
 
 
 @dataclass(frozen=True)
