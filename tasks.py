@@ -7,10 +7,11 @@ __path__ = [str(Path(__file__).with_suffix(""))]
 
 from invoke.collection import Collection
 
-from tasks import dev, inventories, lab, locks, migrations, mistral, pause, plan, services, status, upgrade
+from tasks import dev, inventories, lab, locks, migrations, mistral, path, pause, plan, services, status, upgrade
 from tasks.edge import DEFAULTS
 
 ns = Collection(
+    path.path,
     plan.plan,
     upgrade.upgrade,
     status.status,

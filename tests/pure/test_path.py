@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 import migrations
 from rollout import catalogue
 from rollout.errors import Downgrade, PlanRefused, UnknownRelease
-from rollout.model import Migration, Phase, Repeat, Scope, Step
-from rollout.path import due, find
+from rollout.model import Kind, Migration, Phase, Repeat, Scope, Step
+from rollout.path import carries, due, find
 from rollout.versions import order
 from tests.pure.strategies import ways
 
 
-def ids(steps: tuple[Step, ...]) -> list[str]:
-    return [step.id for step in steps]
+def ids(steps: tuple[Step, ...], *kinds: Kind) -> list[str]:
+    return [step.id for step in steps if step.kind in (kinds or Kind)]
 
 
 def hops(origin: str, target: str) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def hops(origin: str, target: str) -> list[tuple[str, str]]:
 
 def test_a_jump_over_versions_runs_the_skipped_ones() -> None:
     (hop,) = find("1.4.0", "2.2.1", migrations.ALL)
-    assert ids(hop.steps) == [
+    assert ids(hop.steps, Kind.RUN) == [
         "1.5.datastore-scope-secret",
         "2.1.datastore-scopes",
         "2.1.runners",
@@ -37,7 +37,7 @@ def test_a_jump_over_versions_runs_the_skipped_ones() -> None:
 
 def test_a_short_way_runs_none_of_what_lies_behind() -> None:
     (hop,) = find("2.1.1", "2.2.1", migrations.ALL)
-    assert hop.steps == ()
+    assert ids(hop.steps, Kind.RUN) == [] and {step.id[:3] for step in hop.steps} == {"2.2"}
     assert find("2.2.1", "2.2.1", migrations.ALL) == ()
 
 
@@ -54,8 +54,11 @@ def test_an_older_target_is_refused_with_the_words_of_both() -> None:
 
 
 def test_a_way_that_no_release_can_go_is_refused() -> None:
-    impossible = Step("x.never", "cannot run", Phase.MIGRATIONS, ("x",), releases=("0.0.1",))
-    with pytest.raises(PlanRefused, match=r"no release between 2\.0\.1 and 2\.2\.1 can run x\.never"):
+    impossible = Step("x.never", "cannot run", Phase.MIGRATIONS, ("x",), releases=("0.0.1..0.0.2",))
+    with pytest.raises(
+        PlanRefused,
+        match=r"no release between 2\.0\.1 and 2\.2\.1 leads further: 2\.2\.1 has no working copy of x\.never",
+    ):
         find("2.0.1", "2.2.1", (Migration("2.1.0", "x", (impossible,)),))
 
 
@@ -66,8 +69,10 @@ def test_every_way_leads_from_here_to_there_and_forward(way: tuple[str, ...]) ->
     assert found[0].origin == origin and found[-1].target == target
     assert [hop.origin for hop in found[1:]] == [hop.target for hop in found[:-1]]
     assert all(order(hop.origin) < order(hop.target) and hop.why for hop in found)
-    assert [step for hop in found for step in hop.steps] == list(due(migrations.ALL, origin, target))
-    assert all(not step.releases or hop.target in step.releases for hop in found for step in hop.steps)
+    assert [step for hop in found for step in hop.steps if not step.until] == [
+        step for step in due(migrations.ALL, origin, target) if not step.until
+    ]
+    assert all(carries(hop.target, step) for hop in found for step in hop.steps)
 
 
 @given(st.permutations(migrations.ALL), ways)
@@ -148,10 +153,16 @@ def test_every_migration_step_says_where_it_comes_from_and_why() -> None:
     for migration in migrations.ALL:
         assert migration.release in catalogue.RELEASES and migration.title
         for step in migration.steps:
-            assert step.id.startswith(migration.release.rpartition(".")[0])
-            assert step.argv and step.why and step.source and step.title and step.timeout
-            assert step.phase in (Phase.MIGRATIONS, Phase.POST_START)
-            assert set(step.releases) <= set(catalogue.RELEASES)
+            assert step.id.startswith(migration.release.rpartition(".")[0] + ".")
+            assert step.why and step.source and step.title and step.timeout
+            assert step.argv if step.kind is Kind.RUN else step.remedy
+            if step.kind is Kind.RUN:
+                assert step.phase in (Phase.MIGRATIONS, Phase.CONFIG, Phase.POST_START)
+            else:
+                assert step.phase in (Phase.PREFLIGHT, Phase.POST_START)
+            ends = [end for band in step.releases for end in band.split("..") if end]
+            assert {*ends, *filter(None, (step.until, step.since))} <= set(catalogue.RELEASES)
+            assert set(step.distros) <= set(catalogue.DISTROS)
 
 
 def test_what_is_not_safe_to_repeat_can_be_probed() -> None:
@@ -163,7 +174,7 @@ def test_what_is_not_safe_to_repeat_can_be_probed() -> None:
 def test_scripts_of_the_datastore_read_the_configuration_and_run_once() -> None:
     for migration in migrations.ALL:
         for step in migration.steps:
-            if "/bin/st2-" in step.argv[0]:
+            if step.kind is Kind.RUN and "/bin/st2-" in step.argv[0]:
                 assert step.argv[1:3] == ("--config-file", "/etc/st2/st2.conf")
                 assert step.scope is Scope.DEPLOYMENT and step.needs == "st2"
             if "datastore" in step.id:
