@@ -1,6 +1,7 @@
 """Gather what a host says in one round trip, and read it. Parsers are pure: text in, Facts out."""
 
 import json
+import re
 from collections.abc import Iterable
 
 from remote.host import RemoteHost
@@ -33,8 +34,13 @@ _SECTIONS = [
     "addresses",
     "mistral",
     "evidence",
+    "content",
+    "versions",
     "journal",
 ]
+
+
+_RELEASE = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
 
 
 def gather(host: RemoteHost, *, evidence: bool = True) -> Facts:
@@ -74,6 +80,11 @@ def read(name: str, text: str) -> Facts:
     manager = read_manager(said.get("managers", ""))
     records, damage = read_journal(said.get("journal", ""))
     installed = dict(_pairs(said.get("packages", "")))
+    found = [
+        words
+        for line in _lines(said.get("content", ""))
+        if len(words := line.split(None, 2)) == 3 and words[1].isdigit()
+    ]
     return Facts(
         host=name,
         distro=where.name if where else "",
@@ -88,7 +99,12 @@ def read(name: str, text: str) -> Facts:
         units=read_units(said.get("units", "")),
         processes=_lines(said.get("processes", "")),
         mistral=read_mistral(said.get("mistral", ""), packaged="st2mistral" in installed),
-        evidence={key: int(count) for key, count in _pairs(said.get("evidence", "")) if count.isdigit()},
+        evidence={
+            **{key: int(count) for key, count in _pairs(said.get("evidence", "")) if count.isdigit()},
+            **{words[0]: int(words[1]) for words in found},
+        },
+        places={words[0]: words[2] for words in found},
+        versions=read_versions(said.get("versions", "")),
         journal=records,
         damage=damage,
         lock=read_lock(said.get("lock", "")),
@@ -221,6 +237,12 @@ def read_lock(text: str) -> LockFacts | None:
         )
     except (ValueError, KeyError, TypeError):
         return LockFacts(run="", by="unknown", message="its holder cannot be read", fence=0, age=age, token=lines[1])
+
+
+def read_versions(text: str) -> dict[str, str]:
+    """Name to release, as numbers and points alone: 10.24.1 of 1:10.24.1~dfsg-1nodesource1. What has none is left out."""
+    found = ((name, _RELEASE.match(version)) for name, version in _pairs(text))
+    return {name: match[1] for name, match in found if match}
 
 
 def read_disk(text: str) -> dict[str, int]:

@@ -8,8 +8,8 @@ from rollout.execute import Job
 from rollout.model import Step
 from rollout.quote import shell
 
-_PARTS = ("common", "runner", "lock", "services", "packages", "checks", "facts")
-_SCRIPTS = (("mistral_chain", "mistral_database", "mistral_export", "mistral"), ("keys",))
+_PARTS = ("common", "runner", "lock", "services", "packages", "checks", "settings", "facts")
+_SCRIPTS = (("mistral_chain", "mistral_database", "mistral_export", "mistral"), ("keys",), ("evidence",), ("mongodb",))
 # Python 2.7 and 3. The modules need no path, and none on the host can stand before them or what they import: a script from
 # standard input would look in the working directory first, which is the home of whoever logs in.
 _LOADER = """import sys

@@ -8,6 +8,7 @@ from rollout.facts import Facts, mistral_host
 from rollout.model import Before, Kind, Phase, Repeat, Scope, Settle, Step
 
 Hosts = Mapping[str, Facts]
+Units = Mapping[str, tuple[str, ...]]
 
 _DB_MANAGE = ("/opt/stackstorm/mistral/bin/mistral-db-manage", "--config-file", "/etc/mistral/mistral.conf")
 _REGISTER = ("/opt/stackstorm/st2/bin/st2-register-content", "--config-file", "/etc/st2/st2.conf")
@@ -16,6 +17,54 @@ _PAGE = "StackStorm upgrade page 2.2.1, upgrade procedure"
 # Mistral's engine needs 61 s to end (oslo.service waits out graceful_shutdown_timeout); systemd gives up after 90.
 STOPPED = Settle(("stormlift-host", "stopped"), every=1.0, tries=100, issues=2)
 SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=90, issues=2)
+
+
+UPGRADE_MISTRAL = Step(
+    "mistral.upgrade",
+    "upgrade Mistral's database to head",
+    Phase.MISTRAL,
+    (*_DB_MANAGE, "upgrade", "head"),
+    scope=Scope.DEPLOYMENT,
+    needs="st2mistral",
+    postcondition=("stormlift-host", "mistral", "at-head"),
+    timeout=7200,
+    why="one transaction for all revisions: interrupted, it is as if it never ran",
+    source="StackStorm upgrade page 2.2.1, step 3; mistral/db/sqlalchemy/migration/cli.py@st2-2.2.1",
+)
+POPULATE_MISTRAL = Step(
+    "mistral.populate",
+    "populate Mistral's actions and workflows",
+    Phase.MISTRAL,
+    (*_DB_MANAGE, "populate"),
+    scope=Scope.DEPLOYMENT,
+    needs="st2mistral",
+    postcondition=("stormlift-host", "mistral", "at-head"),
+    timeout=1800,
+    why="rewrites the system actions, nothing else; its exit code proves nothing",
+    source="StackStorm upgrade page 2.2.1, step 3",
+)
+REGISTER_ALL = Step(
+    "config.register-all",
+    "register all content",
+    Phase.CONFIG,
+    (*_REGISTER, "--register-all", "--register-fail-on-failure"),
+    scope=Scope.DEPLOYMENT,
+    needs="st2",
+    timeout=1800,
+    why="`Additional properties are not allowed` on core actions otherwise",
+    source="st2docs PR 728; st2 issue 4718",
+)
+VIRTUALENVS = Step(
+    "config.virtualenvs",
+    "make the virtualenvs of packs anew",
+    Phase.CONFIG,
+    (*_REGISTER, "--register-recreate-virtualenvs"),
+    needs="st2",
+    units=("st2actionrunner", "st2sensorcontainer"),
+    timeout=7200,
+    why="the Python of st2 changes, and a virtualenv is bound to the one that it was made with",
+    source="st2docs upgrades.rst, v3.4 and v3.7; st2docs PR 1120 (the flag is refused as the page first named it)",
+)
 
 
 def per_host(facts: Hosts, make: Callable[[Facts], Step | None]) -> tuple[Step, ...]:
@@ -223,33 +272,11 @@ def mistral(facts: Hosts) -> tuple[Step, ...]:
         needs="st2mistral",
         why="a broken or damaged database needs another way than `upgrade head`",
     )
-    upgrade = Step(
-        "mistral.upgrade",
-        "upgrade Mistral's database to head",
-        Phase.MISTRAL,
-        ("env", f"PGOPTIONS=-c {_patience(facts)}", *_DB_MANAGE, "upgrade", "head"),
-        scope=Scope.DEPLOYMENT,
-        needs="st2mistral",
-        postcondition=("stormlift-host", "mistral", "at-head"),
-        timeout=7200,
-        why="one transaction for all revisions: interrupted, it is as if it never ran",
-        source="StackStorm upgrade page 2.2.1, step 3; mistral/db/sqlalchemy/migration/cli.py@st2-2.2.1",
-    )
-    populate = Step(
-        "mistral.populate",
-        "populate Mistral's actions and workflows",
-        Phase.MISTRAL,
-        (*_DB_MANAGE, "populate"),
-        scope=Scope.DEPLOYMENT,
-        needs="st2mistral",
-        postcondition=("stormlift-host", "mistral", "at-head"),
-        timeout=1800,
-        why="rewrites the system actions, nothing else; its exit code proves nothing",
-        source="StackStorm upgrade page 2.2.1, step 3",
-    )
+    patience = ("env", f"PGOPTIONS=-c {_patience(facts)}")
+    upgrade = replace(UPGRADE_MISTRAL, argv=(*patience, *UPGRADE_MISTRAL.argv))
     return (
         *per_host(facts, lambda _: quiet),
-        *(once(facts, "st2mistral", s) for s in (ready, upgrade, populate)),
+        *(once(facts, "st2mistral", s) for s in (ready, upgrade, POPULATE_MISTRAL)),
     )
 
 
@@ -261,18 +288,7 @@ def _patience(facts: Hosts) -> str:
 
 def config(facts: Hosts) -> tuple[Step, ...]:
     """Register all content of the new release."""
-    step = Step(
-        "config.register-all",
-        "register all content",
-        Phase.CONFIG,
-        (*_REGISTER, "--register-all", "--register-fail-on-failure"),
-        scope=Scope.DEPLOYMENT,
-        needs="st2",
-        timeout=1800,
-        why="`Additional properties are not allowed` on core actions otherwise",
-        source="st2docs PR 728; st2 issue 4718",
-    )
-    return (once(facts, "st2", step),) if any(each.fits("st2") for each in facts.values()) else ()
+    return (once(facts, "st2", REGISTER_ALL),) if any(each.fits("st2") for each in facts.values()) else ()
 
 
 def wanted_units(before: Before) -> tuple[str, ...]:
@@ -282,12 +298,31 @@ def wanted_units(before: Before) -> tuple[str, ...]:
     return active or tuple(unit for unit in known if before.units[unit].enabled == "enabled")
 
 
-def start(facts: Hosts, before: Mapping[str, Before]) -> tuple[Step, ...]:
-    """Release the hold and start what ran before; wait until it is up and stays so."""
+def units_after(facts: Hosts, before: Mapping[str, Before], release: str) -> Units:
+    """What is to run on each host at RELEASE: what ran, less what it took away, and what it brought.
+
+    A service that is new starts where the rules engine runs, st2timersengine on one host alone: until 2.8 the rules engine
+    kept the timers, and two of them would fire every timer twice.
+    """
+    gone = {unit for each in catalogue.RELEASES for unit in catalogue.components(each)} - {
+        *catalogue.components(release)
+    }
+    found = {name: tuple(u for u in wanted_units(before[name]) if u not in gone) for name in facts}
+    ruled = [name for name in facts if "st2rulesengine" in found[name]]
+    timed = next((name for name in ruled if "st2timersengine" in found[name]), ruled[0] if ruled else "")
+    for name in ruled:
+        had = catalogue.components(facts[name].release)
+        new = [u for u in catalogue.components(release) if u not in (*had, *catalogue.MISTRAL_UNITS)]
+        found[name] += tuple(u for u in new if u != "st2timersengine" or name == timed)
+    return found
+
+
+def start(facts: Hosts, running: Units) -> tuple[Step, ...]:
+    """Release the hold and start what is to run; wait until it is up and stays so."""
     release = Step("start.release", "release the hold", Phase.START, ("stormlift-host", "release"))
 
     def units(host: Facts) -> Step | None:
-        wanted = wanted_units(before[host.host])
+        wanted = running[host.host]
         if not wanted:
             return None
         return Step(
@@ -304,9 +339,7 @@ def start(facts: Hosts, before: Mapping[str, Before]) -> tuple[Step, ...]:
     return (*per_host(facts, lambda _: release), *per_host(facts, units))
 
 
-def verify(
-    facts: Hosts, versions: Mapping[str, Mapping[str, str]], before: Mapping[str, Before], release: str
-) -> tuple[Step, ...]:
+def verify(facts: Hosts, versions: Mapping[str, Mapping[str, str]], running: Units, release: str) -> tuple[Step, ...]:
     """Versions read back, units active, the API answering as the new release, Mistral at head, core.local."""
 
     def packages_(host: Facts) -> Step | None:
@@ -318,7 +351,7 @@ def verify(
         )
 
     def serving(host: Facts) -> Step | None:
-        wanted = wanted_units(before[host.host])
+        wanted = running[host.host]
         argv = ("stormlift-host", "serving", *wanted)
         return (
             Step("verify.units", "every unit that ran before runs", Phase.VERIFY, argv, kind=Kind.CHECK)
@@ -327,7 +360,7 @@ def verify(
         )
 
     def answers(host: Facts) -> Step | None:
-        wanted = wanted_units(before[host.host])
+        wanted = running[host.host]
         if not {"st2api", "st2auth", "st2stream"} & set(wanted):
             return None
         return Step(
@@ -341,7 +374,7 @@ def verify(
         )
 
     steps = (*per_host(facts, packages_), *per_host(facts, serving), *per_host(facts, answers))
-    if any("st2api" in wanted_units(before[name]) for name in facts):
+    if any("st2api" in running[name] for name in facts):
         local = Step(
             "verify.core-local",
             "core.local succeeds, where root's st2 has credentials",
@@ -352,9 +385,9 @@ def verify(
             needs="st2",
             timeout=300,
         )
-        host = next(n for n in facts if "st2api" in wanted_units(before[n]))
+        host = next(n for n in facts if "st2api" in running[n])
         steps += (replace(local, hosts=(host,)),)
-    if mistral_host(facts):
+    if mistral_host(facts) and (not release or catalogue.mistral_head(release)):
         head = Step(
             "verify.mistral",
             "Mistral's database is at head",

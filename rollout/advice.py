@@ -47,6 +47,8 @@ def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
     if plan.command.startswith("mistral."):
         return f"{_LEAVES_MISTRAL[at.name]}; nothing else was touched"
     before = plan.phases[: plan.phases.index(at)]
+    if at.name is Phase.PREFLIGHT and before:
+        return f"st2 serves as {before[-1].hop}, settled; nothing of the way to {at.hop} is begun"
     through = [p.ahead for p in before if p.ahead and (p.hop, p.ahead) != (at.hop, at.ahead) and p.hop == at.hop]
     went = f"; {', '.join(dict.fromkeys(through))} went first: upgraded already, and serving" if through else ""
     if at.ahead:

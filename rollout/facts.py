@@ -75,7 +75,10 @@ class Facts:
 
     installed  package to version, for the packages of the set that are there
     available  package to the versions that its repositories offer, newest first
-    evidence   what the data itself says about steps that may be pending, e.g. keys-unscoped: 3
+    evidence   what the data itself says: of steps that may be pending, e.g. keys-unscoped: 3, and of packs and st2.conf, by the
+               keys of onhost/evidence.py
+    places     where the first of each was found
+    versions   of what st2 relies on: node, node-offered, mongodb
     """
 
     host: str
@@ -92,6 +95,8 @@ class Facts:
     processes: tuple[str, ...] = ()
     mistral: MistralFacts | None = None
     evidence: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     journal: tuple[Record, ...] = ()
     damage: str = ""
     lock: LockFacts | None = None

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue
+from rollout import actions, catalogue, needs
 from rollout.actions import Hosts
 from rollout.facts import Facts, front_hosts
-from rollout.model import Before, Phase, PhasePlan, Scope, Step
+from rollout.model import Before, Kind, Phase, PhasePlan, Scope, Severity, Step
 from rollout.path import Hop
 from rollout.versions import PackageVersion
 
@@ -28,33 +28,37 @@ def hop_phases(
     ahead = tuple(name for name in front if versions[name] != facts[name].installed)
     rest = {name: each for name, each in facts.items() if name not in front}
     own = tuple(step for step in steps if step.scope is Scope.HOST)
-    phases = _in_order(hop, {Phase.FETCH: actions.fetch(facts, versions)})
+    running = actions.units_after(facts, before, hop.target)
+    gates = () if first else _gates(rest, hop, steps)
+    phases = _in_order(hop, {Phase.PREFLIGHT: gates, Phase.FETCH: actions.fetch(facts, versions)})
     for name in ahead:
-        phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, before), ahead=name)
+        phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, running), ahead=name)
     together: Named = {
-        **_stopped(rest, hop, steps, versions, before),
+        **_stopped(rest, hop, steps, versions, running),
         Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
-        Phase.START: actions.start(facts, before),
-        Phase.VERIFY: actions.verify(facts, versions, before, hop.target),
+        Phase.START: actions.start(facts, running),
+        Phase.VERIFY: actions.verify(facts, versions, running, hop.target),
         Phase.SETTLE: actions.settle(facts, hop.target),
     }
     return phases + _in_order(hop, together)
 
 
-def _stopped(
-    hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, before: Mapping[str, Before]
-) -> Named:
+def _stopped(hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, running: actions.Units) -> Named:
     """What HOSTS go through together, from their stop on."""
     return {
         Phase.STOP: actions.stop(hosts),
         Phase.BACKUP: actions.backup(hosts),
         Phase.PACKAGES: actions.install(hosts, versions),
         Phase.MISTRAL: actions.mistral(hosts) if catalogue.mistral_head(hop.target) else (),
-        Phase.MIGRATIONS: migration_steps(hosts, steps, Phase.MIGRATIONS, before),
-        Phase.CONFIG: actions.config(hosts),
-        Phase.START: actions.start(hosts, before),
-        Phase.VERIFY: actions.verify(hosts, versions, before, hop.target),
-        Phase.POST_START: migration_steps(hosts, steps, Phase.POST_START, before),
+        Phase.MIGRATIONS: migration_steps(hosts, steps, Phase.MIGRATIONS, running),
+        Phase.CONFIG: (
+            *migration_steps(hosts, steps, Phase.CONFIG, running),
+            *_virtualenvs(hosts, hop),
+            *actions.config(hosts),
+        ),
+        Phase.START: actions.start(hosts, running),
+        Phase.VERIFY: actions.verify(hosts, versions, running, hop.target),
+        Phase.POST_START: migration_steps(hosts, steps, Phase.POST_START, running),
     }
 
 
@@ -62,24 +66,61 @@ def _in_order(hop: Hop, named: Named, ahead: str = "") -> tuple[PhasePlan, ...]:
     return tuple(PhasePlan(hop.target, phase, named[phase], ahead) for phase in Phase if named.get(phase))
 
 
-def migration_steps(
-    facts: Hosts, steps: tuple[Step, ...], phase: Phase, before: Mapping[str, Before]
-) -> tuple[Step, ...]:
-    """The migrations' steps of PHASE, each on the hosts that are fit for it; {units} stands for what runs on a host."""
+def migration_steps(facts: Hosts, steps: tuple[Step, ...], phase: Phase, running: actions.Units) -> tuple[Step, ...]:
+    """The migrations' steps of PHASE that are run, each on the hosts that it concerns; {units} stands for what runs there."""
     placed: list[Step] = []
-    for step in (each for each in steps if each.phase is phase):
-        fit = {name: each for name, each in facts.items() if each.fits(step.needs)}
+    for step in (each for each in steps if each.phase is phase and each.kind is Kind.RUN):
+        fit = {name: each for name, each in facts.items() if concerns(step, each)}
         if step.scope is Scope.DEPLOYMENT:
             placed += [replace(step, hosts=tuple(fit)[:1])] if fit else []
         else:
-            placed += actions.per_host(fit, lambda host, step=step: _filled(step, before[host.host]))  # type: ignore[misc]
+            placed += actions.per_host(fit, lambda host, step=step: _filled(step, running[host.host]))  # type: ignore[misc]
     return tuple(placed)
 
 
-def _filled(step: Step, before: Before) -> Step | None:
+# What the program of hosts finds in packs and st2.conf, of what can stop an upgrade (remote/onhost/evidence.py).
+IN_CONTENT = ("runner-names", "removed-runners", "mistral-actions", "pack-global", "mongodb-ssl-files")
+
+
+def _gates(hosts: Hosts, hop: Hop, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """What could be put off until the stop before HOP and must be settled now; st2 serves while this is looked at."""
+    found: list[Step] = []
+    for step in (each for each in steps if each.kind is Kind.CHECK and each.severity is Severity.INHIBITOR):
+        fit = tuple(name for name, each in hosts.items() if concerns(replace(step, evidence=""), each))
+        argv: tuple[str, ...] = ()
+        if step.evidence == "mongodb":
+            wanted = needs.mongodb(hop.target)
+            argv = ("stormlift-host", "mongodb-in", wanted.first, wanted.below)
+        elif step.evidence in IN_CONTENT:
+            argv = ("stormlift-host", "content", step.evidence)
+        if fit and argv:
+            found.append(replace(step, argv=argv, hosts=fit[:1] if step.scope is Scope.DEPLOYMENT else fit))
+    return tuple(found)
+
+
+def _virtualenvs(hosts: Hosts, hop: Hop) -> tuple[Step, ...]:
+    """Made anew where the packages of the hop bring another Python."""
+
+    def make(host: Facts) -> Step | None:
+        changes = needs.python(hop.origin, host.distro) != needs.python(hop.target, host.distro)
+        return actions.VIRTUALENVS if changes and concerns(actions.VIRTUALENVS, host) else None
+
+    return actions.per_host(hosts, make)
+
+
+def concerns(step: Step, host: Facts) -> bool:
+    """True when STEP is for a host like HOST: by its packages, its distribution, its services, and what was found there."""
+    return (
+        host.fits(step.needs)
+        and (not step.distros or host.distro in step.distros)
+        and (not step.units or any(unit in host.units for unit in step.units))
+        and (not step.evidence or bool(host.evidence.get(step.evidence)))
+    )
+
+
+def _filled(step: Step, units: tuple[str, ...]) -> Step | None:
     if UNITS not in step.argv:
         return step
-    units = actions.wanted_units(before)
     if not units:
         return None
     settle = step.settle and replace(step.settle, probe=_expand(step.settle.probe, units))
@@ -99,7 +140,8 @@ def wanted_versions(host: Facts, release: str) -> dict[str, str]:
     A package whose version is not in the host's lists is left out; preflight makes that an inhibitor.
     """
     wanted: dict[str, str] = {}
-    for name, text in host.installed.items():
+    built = catalogue.packages(release)
+    for name, text in ((name, text) for name, text in host.installed.items() if name in built):
         offered = [each for each in host.available.get(name, ()) if PackageVersion.parse(each).release == release]
         if PackageVersion.parse(text).release == release:
             wanted[name] = text

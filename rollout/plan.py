@@ -101,11 +101,8 @@ def plan(
             f"--to {known_until}",
         )
     late = pending(known, facts, origin)
-    hops = path.find(origin, target, known, late, _packages_there(facts))
-    behind = _mistral_behind(facts)
+    hops = hops_of(facts, target, known)
     before = {name: each.before for name, each in facts.items()}
-    if not hops and (late or behind):
-        hops = (path.Hop(origin, target, (), "the data shows steps that were never run"),)
     phases: tuple[PhasePlan, ...] = ()
     for number, hop in enumerate(hops):
         steps = late + hop.steps if number == 0 else hop.steps
@@ -125,6 +122,17 @@ def plan(
         ),
         point_of_no_return=_no_return(phases),
     )
+
+
+def hops_of(facts: Mapping[str, Facts], target: str, migrations: Iterable[Migration]) -> tuple[path.Hop, ...]:
+    """The way of a deployment to TARGET; none when it is there and nothing is left to do. Raises PlanRefused."""
+    known, origin = tuple(migrations), baseline(facts)
+    late = pending(known, facts, origin)
+    distros = sorted({each.distro for each in facts.values()} & set(catalogue.DISTROS))
+    hops = path.find(origin, target, known, late, _packages_there(facts), distros)
+    if not hops and (late or _mistral_behind(facts)):
+        hops = (path.Hop(origin, target, (), "the data shows steps that were never run"),)
+    return hops
 
 
 def _packages_there(facts: Mapping[str, Facts]) -> str:

@@ -124,7 +124,8 @@ def _packages(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
 
 def _candidates(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     for name, each in facts.items():
-        for package, text in each.installed.items():
+        moving = {name: text for name, text in each.installed.items() if name in catalogue.packages(target)}
+        for package, text in moving.items():
             offered = {PackageVersion.parse(v).release for v in each.available.get(package, ())}
             if PackageVersion.parse(text).release != target and target not in offered:
                 lists = "apt-get update" if each.manager == "apt" else "yum clean expire-cache"
@@ -143,12 +144,19 @@ def _went_first(facts: Hosts, stop: str) -> set[str]:
     return {name for name, each in front.items() if max(behind) < order(each.release) <= order(stop)}
 
 
+def _current(host: Facts) -> dict[str, str]:
+    """What is installed, less what ended before the release that st2 is at: it stays where it was."""
+    if host.release not in catalogue.RELEASES:
+        return host.installed
+    return {name: text for name, text in host.installed.items() if name in catalogue.packages(host.release)}
+
+
 def _versions(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     seen: dict[str, list[str]] = {}
     for name, each in facts.items():
         if name in _went_first(facts, target):
             continue
-        for package, text in each.installed.items():
+        for package, text in _current(each).items():
             seen.setdefault(PackageVersion.parse(text).release, []).append(f"{name}:{package}")
     if len(seen) > 1:
         what = "; ".join(f"{release}: {', '.join(where)}" for release, where in sorted(seen.items()))

@@ -37,6 +37,10 @@ def _plan(
     )
 
 
+def _again(before: Mapping[str, Before]) -> actions.Units:
+    return {name: actions.wanted_units(each) for name, each in before.items()}
+
+
 def only_mistral(before: Before) -> Before:
     """BEFORE, as far as Mistral's own units go; those that are enabled count as running."""
     units = {name: state for name, state in before.units.items() if name in catalogue.MISTRAL_UNITS}
@@ -189,9 +193,9 @@ def _mistral_plan(
         Phase.STOP: _stop_mistral(facts),
         Phase.BACKUP: tuple(step for step in actions.backup(facts) if step.id == "backup.mistral"),
         Phase.MISTRAL: steps,
-        Phase.START: () if held else actions.start(facts, before),
+        Phase.START: () if held else actions.start(facts, _again(before)),
         Phase.VERIFY: tuple(
-            step for step in actions.verify(facts, {h: {} for h in facts}, before, "") if step.id in looked_at
+            step for step in actions.verify(facts, {h: {} for h in facts}, _again(before), "") if step.id in looked_at
         ),
     }
     if held:
@@ -261,7 +265,7 @@ def start_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
         )
     refuse_early_mistral(deployment, facts)
     before = {name: _enabled(each, opened) for name, each in facts.items()}
-    phases = {Phase.START: actions.start(facts, before)}
+    phases = {Phase.START: actions.start(facts, _again(before))}
     plan = _plan(deployment, facts, "services.start", phases, before=before)
     return replace(plan, abandons=opened.run if opened and not _served_again(opened, facts) else "")
 
@@ -336,7 +340,7 @@ def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
             f"go on with it: invoke upgrade --hosts {deployment.name}",
         )
     before = {name: each.before for name, each in facts.items()}
-    phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, before)}
+    phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, _again(before))}
     return _plan(deployment, facts, "services.restart", phases)
 
 

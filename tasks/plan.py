@@ -7,12 +7,12 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 import migrations
-from rollout import pause, preflight
+from rollout import concerns, pause, preflight
 from rollout.batches import Pace
 from rollout.errors import Inhibited, NoAnswer, UsageError
 from rollout.facts import Facts
 from rollout.model import Deployment, Finding
-from rollout.plan import Plan, Skipped, whole
+from rollout.plan import Plan, Skipped, hops_of, whole
 from rollout.plan import plan as plan_of
 from rollout.status import reachable
 from rollout.text import plan_text
@@ -79,6 +79,7 @@ def _work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: st
     plan = plan_of(deployment, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
     stops = tuple(dict.fromkeys(phase.hop for phase in plan.phases))
     findings = preflight.inspect(deployment.name, facts, target, stops)
+    findings += concerns.findings(facts, hops_of(facts, target, migrations.ALL))
     return Work(deployment, replace(plan, findings=findings), facts, run)
 
 

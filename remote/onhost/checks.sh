@@ -20,6 +20,12 @@ keys() {
   printf '%s' "$KEYS_PY" | limit 60 "$_python" - "$@"
 }
 
+# content look|KEY: what packs and st2.conf hold against a later release.
+content() {
+  _python=$(python_of st2) || _python=$(command -v python3) || _python=$(command -v python2) || fail "no Python on this host reads packs"
+  printf '%s' "$EVIDENCE_PY" | limit 120 "$_python" - "$1" "$STACK/packs" "${STORMLIFT_CONF:-/etc/st2/st2.conf}"
+}
+
 # answers RELEASE UNIT...: every HTTP service that is to run here answers, and the API and the code are of the release.
 answers() {
   _release=$1

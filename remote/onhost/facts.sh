@@ -23,6 +23,8 @@ facts() {
   section addresses && { hostname -I 2>/dev/null || ip -o addr 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }'; }
   section mistral && [ -x "$STACK/mistral/bin/python" ] && mistral look 2>&1
   section evidence && grep -qs '"event":"settled"' "$STATE/journal" || { [ "$3" = evidence ] && facts_evidence; }
+  section content && facts_content
+  section versions && facts_versions
   section journal && cat "$STATE/journal" 2>/dev/null
   printf '\n@end\n'
 }
@@ -77,7 +79,8 @@ apt_available() {
   if [ -n "$(ls "$_aside/parts")" ]; then
     set -- -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$_aside/parts" -o "Dir::State::lists=$_aside/lists" \
       -o "Dir::Cache=$_aside/cache"
-    limit 120 apt-get -q "$@" -o APT::Update::Error-Mode=any update >/dev/null 2>&1 || set -- -o "Dir::Cache=$_aside/cache"
+    limit 120 apt-get -q "$@" -o APT::Update::Error-Mode=any update >"$_aside/said" 2>&1 || set -- -o "Dir::Cache=$_aside/cache"
+    _key_missing=$(grep -m 1 NO_PUBKEY "$_aside/said")
   else
     set -- -o "Dir::Cache=$_aside/cache"
   fi
@@ -89,8 +92,59 @@ yum_available() {
   set -- "--setopt=cachedir=$_aside"
   if grep -qis stackstorm /etc/yum.repos.d/*.repo; then set -- "$@" '--disablerepo=*' '--enablerepo=*tack*torm*'; fi
   # shellcheck disable=SC2086
-  limit 120 yum -q "$@" list --showduplicates --available $_packages 2>/dev/null \
-    || limit 120 yum -q "$@" list available --showduplicates $_packages 2>/dev/null
+  limit 120 yum -q "$@" list --showduplicates --available $_packages 2>"$_aside/said" \
+    || limit 120 yum -q "$@" list available --showduplicates $_packages 2>>"$_aside/said"
+  _key_missing=$(grep -m 1 -iE 'signature could not be verified|public key .*not installed|GPG' "$_aside/said")
+}
+
+# KEY COUNT PLACE: what speaks against a later release, in packs, in st2.conf and on the system.
+facts_content() {
+  [ ! -d "$STACK/st2" ] || content look
+  [ -z "${_key_missing:-}" ] || printf 'repository-key 1 %s\n' "$_key_missing"
+  for _dir in "$STACK"/runners/*/; do
+    [ -d "$_dir" ] && ! owned "${_dir%/}" && printf 'custom-runners 1 %s\n' "${_dir%/}" && break
+  done
+  for _unit in st2api st2auth st2stream; do
+    for _file in "$UNITS_DIR/$_unit.socket" "$UNITS_DIR/$_unit.socket.d"/*.conf; do
+      [ -f "$_file" ] && printf 'socket-overrides 1 %s\n' "$_file" && break 2
+    done
+  done
+}
+
+owned() {
+  if have dpkg-query; then dpkg-query -S "$1" >/dev/null 2>&1; else rpm -qf "$1" >/dev/null 2>&1; fi
+}
+
+# What st2 relies on, as it is here and as the repositories offer it.
+facts_versions() {
+  have node && node --version 2>/dev/null | sed 's/^v/node /'
+  if have apt-cache; then
+    for _offer in node-offered:nodejs python-offered:python3.6; do
+      apt-cache policy "${_offer#*:}" 2>/dev/null | sed -n "s/^ *Candidate: \\([0-9].*\\)/${_offer%:*} \\1/p"
+    done
+  elif have yum; then
+    rpm -q --qf 'python-offered %{VERSION}\n' python3-devel 2>/dev/null | grep -v 'not installed'
+    yum -C -q list available nodejs python3-devel 2>/dev/null \
+      | awk '$1 ~ /^nodejs\./ { print "node-offered", $2 } $1 ~ /^python3-devel\./ { print "python-offered", $2 }'
+  fi
+  mongodb_version
+}
+
+# By the client library of st2 with its own credentials; a server on this host says it without.
+mongodb_version() {
+  _python=$(python_of st2) && printf '%s' "$MONGODB_PY" | limit 20 "$_python" - 2>/dev/null && return
+  have mongod && mongod --version 2>/dev/null | sed -n 's/^db version v/mongodb /p'
+}
+
+# mongodb-in FIRST BELOW: whether st2's MongoDB is of a release from FIRST on and older than BELOW.
+mongodb_in() {
+  _found=$(mongodb_version)
+  _found=${_found#mongodb }
+  [ -n "$_found" ] || fail "the release of MongoDB could not be read"
+  printf '%s %s %s\n' "$_found" "$1" "$2" | awk '
+    function number(text, part) { split(text, part, "."); return part[1] * 1000 + part[2] }
+    { exit !(number($1) >= number($2) && number($1) < number($3)) }
+  ' || fail "MongoDB is $_found; needed is $1 or later, older than $2"
 }
 
 facts_evidence() {

@@ -5,10 +5,11 @@ if [ "${1:-}" = at-once ]; then
 fi
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
-  stopped | quiet | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit | halt | running)
+  stopped | quiet | setting | content | leftovers | hold | held | release | serving | installed | answers | mistral | keys | facts | record | keep | submit | halt | running)
     "$@"
     ;;
   mistral-quiet) mistral_quiet ;;
+  mongodb-in) mongodb_in "$2" "$3" ;;
   package-manager-free) package_manager_free ;;
   mistral-leftovers) leftovers mistral_processes ;;
   rpm-duplicates) rpm_duplicates ;;

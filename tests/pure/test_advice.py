@@ -26,9 +26,9 @@ from tests.pure.sketch import phase, plan, step
 WHOLE = plan(*(phase(each, step("one")) for each in Phase))
 AHEAD = (Phase.STOP, Phase.BACKUP, Phase.PREPARE, Phase.PACKAGES, Phase.MIGRATIONS, Phase.START, Phase.VERIFY)
 FRONT = plan(
-    phase(Phase.FETCH, step("one")),
+    *(phase(each, step("one")) for each in (Phase.PREFLIGHT, Phase.FETCH)),
     *(phase(each, step("one", host), ahead=host) for host in ("web1", "web2") for each in (*AHEAD, Phase.POST_START)),
-    *(phase(each, step("one")) for each in Phase if each is not Phase.FETCH),
+    *(phase(each, step("one")) for each in Phase if each not in (Phase.PREFLIGHT, Phase.FETCH)),
 )
 
 
@@ -49,8 +49,8 @@ def test_a_failure_on_a_host_that_goes_ahead_says_that_the_others_were_not_stopp
 
 
 def test_a_failure_behind_the_hosts_that_went_ahead_says_that_they_are_upgraded() -> None:
-    fetch, *later = (each for each in FRONT.phases if not each.ahead)
-    assert leaves(FRONT, fetch) == leaves(WHOLE, WHOLE.phases[1])
+    gate, fetch, *later = (each for each in FRONT.phases if not each.ahead)
+    assert [leaves(FRONT, gate), leaves(FRONT, fetch)] == [leaves(WHOLE, at) for at in WHOLE.phases[:2]]
     for at in later:
         assert leaves(FRONT, at).endswith("; web1, web2 went first: upgraded already, and serving")
 

@@ -220,3 +220,15 @@ def test_a_lock_whose_holder_cannot_be_read_is_still_a_lock(text: str) -> None:
     lock = parsers.read_lock(text)
     assert lock is not None
     assert (lock.token, lock.age) == ("abcd", 12) and lock.by
+
+
+def test_versions_are_read_as_numbers_whatever_a_package_manager_writes_around_them() -> None:
+    text = "node 10.1.0\nnode-offered 1:12.22.9~dfsg-1ubuntu3\nmongodb 4.0.28\npython-offered (none)\nodd\n"
+    assert parsers.read_versions(text) == {"node": "10.1.0", "node-offered": "12.22.9", "mongodb": "4.0.28"}
+
+
+def test_what_packs_and_settings_hold_against_a_release_is_read_with_its_place() -> None:
+    lines = "\n@content\nrunner-names 2 /opt/stackstorm/packs/my pack/a.yaml:3\nbroken\nrbac x y\n"
+    facts = parsers.read("apt1", answer("apt1-2.0.1").replace("\n@journal\n", f"{lines}\n@journal\n"))
+    assert facts.evidence["runner-names"] == 2 and facts.evidence["keys-old-scope"] == 40
+    assert facts.places == {"runner-names": "/opt/stackstorm/packs/my pack/a.yaml:3"}

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from rollout.batches import Rollout
 from rollout.errors import StepFailed, StormliftError
 from rollout.execute import Run
 from rollout.journal import Record, Todo
-from rollout.model import Before, DeploymentPlan, Kind, Phase, Step
+from rollout.model import DeploymentPlan, Kind, Phase, Step
 from tests.pure import promises
 from tests.pure.fleet import MemoryLink
 from tests.pure.histories import Histories, tell
@@ -76,8 +76,8 @@ def nothing_is_held_and_nobody_looks(patch: pytest.MonkeyPatch) -> None:
 def nobody_lets_go(patch: pytest.MonkeyPatch) -> None:
     start = actions.start
 
-    def held(facts: actions.Hosts, before: Mapping[str, Before]) -> tuple[Step, ...]:
-        return tuple(step for step in start(facts, before) if step.id != "start.release")
+    def held(facts: actions.Hosts, running: actions.Units) -> tuple[Step, ...]:
+        return tuple(step for step in start(facts, running) if step.id != "start.release")
 
     patch.setattr(actions, "start", held)
 
@@ -120,7 +120,7 @@ def nobody_is_asked(patch: pytest.MonkeyPatch) -> None:
 
 def migrations_come_newest_first(patch: pytest.MonkeyPatch) -> None:
     due = path.due
-    patch.setattr(path, "due", lambda known, origin, target: tuple(reversed(due(known, origin, target))))
+    patch.setattr(path, "due", lambda *words: tuple(reversed(due(*words))))
 
 
 def a_repair_makes_no_dump(patch: pytest.MonkeyPatch) -> None:
