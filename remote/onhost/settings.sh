@@ -19,11 +19,13 @@ setting() {
   esac
 }
 
-# What tells a section's start, and an option of it. A line that begins with a blank goes on with the one before.
+# What tells a section's start, and an option of it. A line that begins with a blank goes on with the one before, comments
+# between them or not; what ends a line on Windows is no part of it.
 AWK_SETTINGS='
   function section_of(line) { sub(/^\[/, "", line); sub(/\][ \t]*$/, "", line); return line }
   function key_of(line) { sub(/[ \t]*[=:].*/, "", line); return line }
   BEGIN { section = ENVIRON["SETTING_SECTION"]; key = ENVIRON["SETTING_KEY"]; value = ENVIRON["SETTING_VALUE"] }
+  { whole = $0; sub(/\r$/, "") }
   /^\[/ { inside = (section_of($0) == section) }
   { ours = inside && ($0 ~ /^[^#;\[ \t]/) && ($0 ~ /[=:]/) && key_of($0) == key }
 '
@@ -35,16 +37,19 @@ option_of() {
   ' "$CONF"
 }
 
-# The file is written aside with its owner and mode, and takes the old place when it is whole.
+# The file is written aside with its owner and mode, and takes the old place when it is whole; a link stays one.
 set_option() {
-  cp -p "$CONF" "$CONF.stormlift" || fail "$CONF cannot be written aside"
+  _conf=$(readlink -f "$CONF")
+  cp -p "$_conf" "$_conf.stormlift" || { rm -f "$_conf.stormlift"; fail "$CONF cannot be written aside; it is as it was"; }
   SETTING_SECTION=$1 SETTING_KEY=$2 SETTING_VALUE=$3 awk "$AWK_SETTINGS"'
     dropping && /^[ \t]/ { next }
+    dropping && /^[#;]/ { print whole; next }
     { dropping = 0 }
     ours { dropping = 1; next }
-    { print }
+    { print whole }
     /^\[/ && inside && !done { print key " = " value; done = 1 }
     END { if (!done) print "\n[" section "]\n" key " = " value }
-  ' "$CONF" >"$CONF.stormlift" && sync && mv -f "$CONF.stormlift" "$CONF" || fail "$CONF could not be written; it is as it was"
+  ' "$_conf" >"$_conf.stormlift" && sync && mv -f "$_conf.stormlift" "$_conf" \
+    || { rm -f "$_conf.stormlift"; fail "$CONF could not be written; it is as it was"; }
   printf '[%s] %s is %s now\n' "$1" "$2" "$3"
 }

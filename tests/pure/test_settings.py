@@ -85,6 +85,38 @@ def test_owner_and_mode_stay(host: OnHost) -> None:
     assert [each.name for each in conf(host).parent.glob("st2.conf*")] == ["st2.conf"]
 
 
+def test_a_link_to_a_file_elsewhere_stays_a_link(host: OnHost) -> None:
+    there = conf(host).parent / "kept" / "st2.conf"
+    there.parent.mkdir()
+    conf(host).rename(there)
+    conf(host).symlink_to("kept/st2.conf")
+    assert host.call("setting", "set", "rbac", "backend", "default").returncode == 0
+    assert conf(host).is_symlink() and read(there, "rbac", "backend") == "default"
+    assert [each.name for each in there.parent.iterdir()] == ["st2.conf"]
+
+
+def test_a_file_with_the_line_ends_of_windows_is_read_and_keeps_them(host: OnHost) -> None:
+    conf(host).write_bytes(b"[timersengine]\r\nlogging = /srv/mine.conf\r\n[rbac]\r\nbackend = enterprise\r\n")
+    said = host.call("setting", "default", "timersengine", "logging", "/etc/st2/logging.timersengine.conf")
+    assert said.returncode == 0 and "stays /srv/mine.conf" in said.stdout
+    assert host.call("setting", "set", "rbac", "backend", "default").returncode == 0
+    assert conf(host).read_bytes() == (b"[timersengine]\r\nlogging = /srv/mine.conf\r\n[rbac]\r\nbackend = default\n")
+
+
+def test_what_goes_on_behind_a_comment_goes_with_its_option(host: OnHost) -> None:
+    conf(host).write_text("[rbac]\nenable = True\nbackend = one\n# and\n  two\n")
+    assert host.call("setting", "set", "rbac", "backend", "default").returncode == 0
+    assert (read(conf(host), "rbac", "backend"), read(conf(host), "rbac", "enable")) == ("default", "True")
+
+
+def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(host: OnHost) -> None:
+    host.install("mv", "false")
+    said = host.call("setting", "set", "rbac", "backend", "default")
+    assert said.returncode == 1 and "it is as it was" in said.stderr
+    assert conf(host).read_text() == CONF
+    assert [each.name for each in conf(host).parent.glob("st2.conf*")] == ["st2.conf"]
+
+
 def test_without_the_file_it_fails_and_makes_none(host: OnHost) -> None:
     conf(host).unlink()
     said = host.call("setting", "set", "rbac", "backend", "default")
