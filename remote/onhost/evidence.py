@@ -38,6 +38,15 @@ _SEMVER = re.compile(r"^\d+\.\d+\.\d+(?:-[\w.-]+)?(?:\+[\w.-]+)?$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 
 
+def read(path):
+    """The text of a file; "" for one that is gone by now or that root may not read, as on a share."""
+    try:
+        with io.open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except (IOError, OSError):
+        return u""
+
+
 def texts(packs):
     """(path, lines) of every file of a pack that somebody wrote."""
     for pack in sorted(os.listdir(packs)) if os.path.isdir(packs) else ():
@@ -48,8 +57,7 @@ def texts(packs):
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 if name.endswith(DATA + CODE) and os.path.isfile(path) and os.path.getsize(path) <= BIGGEST:
-                    with io.open(path, encoding="utf-8", errors="replace") as file:
-                        yield path, file.read().splitlines()
+                    yield path, read(path).splitlines()
 
 
 def keys(lines):
@@ -156,11 +164,21 @@ def in_packs(packs):
         yield "pack-global", os.path.join(packs, "_global")
 
 
+def lenient():
+    """A parser that takes an option or a section that stands twice, as oslo.config does, for the last one."""
+    try:
+        return RawConfigParser(strict=False)
+    except TypeError:  # Python 2.7 is never strict
+        return RawConfigParser()
+
+
 def in_conf(path):
     """(key, place) of everything in st2.conf."""
-    parser = RawConfigParser()
+    if not os.path.isfile(path):
+        return
+    parser = lenient()
     try:
-        parser.read(path)
+        getattr(parser, "read_file", getattr(parser, "readfp", None))(io.StringIO(read(path)))
     except Error:
         yield "conf-unreadable", path
         return

@@ -3,6 +3,7 @@
 Prints `mongodb RELEASE`; the server tells it before anybody logs in.
 """
 
+import io
 import sys
 
 import pymongo
@@ -12,8 +13,12 @@ try:
 except ImportError:
     from ConfigParser import RawConfigParser
 
-parser = RawConfigParser()
-parser.read(sys.argv[1] if len(sys.argv) > 1 else "/etc/st2/st2.conf")
+try:
+    parser = RawConfigParser(strict=False)  # what stands twice counts as it does for st2: the last one
+except TypeError:  # Python 2.7 is never strict
+    parser = RawConfigParser()
+with io.open(sys.argv[1] if len(sys.argv) > 1 else "/etc/st2/st2.conf", encoding="utf-8", errors="replace") as conf:
+    getattr(parser, "read_file", getattr(parser, "readfp", None))(conf)
 
 
 def value(option, otherwise):

@@ -1,8 +1,13 @@
 """What packs and st2.conf hold against a later release, as the program of hosts finds it."""
 
 import importlib.util
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import TextIO
 
 import pytest
 import yaml
@@ -107,6 +112,39 @@ def test_settings_are_found_by_section_and_option_and_no_value_is_said(tmp_path:
     found = look(tmp_path / "packs", conf)
     assert set(found) == {key}
     assert not any("secret" in place or "/k" in place for place in found[key])
+
+
+def test_settings_that_st2_reads_are_read_whatever_the_host_s_locale_says(tmp_path: Path) -> None:
+    conf = tmp_path / "st2.conf"
+    conf.write_bytes(b"[rbac]\nenable = False\n# caf\xc3\xa9 \xff\n[rbac]\nenable = True\nenable = True\n")
+    script = Path(remote.__file__).parent / "onhost" / "evidence.py"
+    ascii_ = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, script, "look", tmp_path / "packs", conf],
+        env=ascii_,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"rbac 1 {conf} [rbac] enable\n" in done.stdout and "conf-unreadable" not in done.stdout
+
+
+def test_a_file_that_cannot_be_read_keeps_none_of_the_others_from_being_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs = pack(tmp_path / "packs", {"a.yaml": "runner_type: run-local\n", "b.yaml": "runner_type: run-http\n"})
+
+    def refused(path: str, **how: str) -> TextIO:
+        if path.endswith("a.yaml"):
+            raise PermissionError(13, "Permission denied", path)
+        return open(path, encoding=how["encoding"], errors=how["errors"])
+
+    monkeypatch.setattr(EVIDENCE, "io", SimpleNamespace(open=refused, StringIO=io.StringIO))
+    assert look(packs, SOUND) == {"runner-names": [f"{packs}/mine/b.yaml:1"]}
+
+
+def test_a_host_without_st2_conf_misses_no_setting_in_it(tmp_path: Path) -> None:
+    assert list(EVIDENCE.in_conf(str(tmp_path / "st2.conf"))) == []
 
 
 scalars = st.one_of(st.integers(), st.booleans(), st.text("ab: -#'\"|>\n", max_size=8))
