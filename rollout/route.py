@@ -76,14 +76,23 @@ def _started(release: str, distro: str) -> None:
 
 
 def _every_hop(hop: Hop, distro: str) -> tuple[Step, ...]:
-    """What no release asks for by itself, and a hop needs."""
-    steps: tuple[Step, ...] = (actions.REGISTER_ALL,)
-    head = catalogue.mistral_head(hop.target)
-    if head and head != catalogue.mistral_head(hop.origin) and _has_mistral(hop.target, distro):
+    """What no release asks for by itself, and a hop needs, as it stands in a plan: virtualenvs, then content."""
+    steps: tuple[Step, ...] = ()
+    if catalogue.mistral_head(hop.target) and _has_mistral(hop.target, distro):
         steps += (actions.UPGRADE_MISTRAL, actions.POPULATE_MISTRAL)
-    if distro and needs.python(hop.origin, distro) != needs.python(hop.target, distro):
+    if _python_changes(hop, distro):
         steps += (actions.VIRTUALENVS,)
-    return steps
+    return (*steps, actions.REGISTER_ALL)
+
+
+def _python_changes(hop: Hop, distro: str) -> bool:
+    """On DISTRO; where none is named, on any, as far as the hop goes there."""
+    among = (catalogue.DISTROS[distro],) if distro else tuple(catalogue.DISTROS.values())
+    crossed = (hop.origin, *catalogue.between(hop.origin, hop.target))
+    return any(
+        len({needs.python(each, where.name) for each in crossed if catalogue.built_for(where, each)}) > 1
+        for where in among
+    )
 
 
 def _has_mistral(release: str, distro: str) -> bool:

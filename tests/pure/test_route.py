@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import migrations
-from rollout import catalogue, needs
+from rollout import actions, catalogue, needs
 from rollout.errors import UnknownRelease, UsageError
 from rollout.model import Phase
 from rollout.path import due
@@ -94,6 +94,7 @@ def test_on_every_distribution_too(origin: str, target: str, distro: str) -> Non
 def test_a_way_asks_for_what_its_parts_ask_for(way: list[str]) -> None:
     """But for what a later release makes needless: it is asked at a stop before that release alone."""
     passing = {step.id for migration in migrations.ALL for step in migration.steps if step.until}
+    passing |= {actions.UPGRADE_MISTRAL.id, actions.POPULATE_MISTRAL.id}
 
     def asked(origin: str, target: str) -> set[str]:
         return {step.id for leg in between(origin, target).legs for step in leg.steps} - passing
@@ -143,6 +144,29 @@ def test_pack_virtualenvs_are_made_anew_when_the_python_of_the_packages_changes(
     assert "config.virtualenvs" in asked("3.2.0", "3.4.1", "el7") & asked("3.6.0", "3.7.0", "el8")
     assert "config.virtualenvs" not in asked("3.5.0", "3.8.1", "focal") | asked("2.0.1", "2.2.1", "el7")
     assert needs.python("3.3.0", "xenial") == "2.7" and needs.python("3.4.0", "xenial") == "3.6"
+
+
+def asks(*way: str) -> list[str]:
+    """The steps of a way, in order."""
+    return [step.id for leg in between(*way).legs for step in leg.steps]
+
+
+def test_mistral_s_database_is_upgraded_at_every_hop_that_has_one_as_a_plan_does() -> None:
+    assert {"mistral.upgrade", "mistral.populate"} <= set(asks("2.9.1", "2.10.4", "el7")) & set(asks("2.9.1", "2.10.4"))
+    for without in (asks("2.10.0", "3.2.0", "bionic"), asks("3.2.0", "3.3.0", "el7")):
+        assert not {"mistral.upgrade", "mistral.populate"} & set(without)
+
+
+def test_units_of_mistral_are_disabled_only_where_it_ever_was() -> None:
+    assert "3.3.mistral-units" in set(asks("3.2.0", "3.3.0", "el7")) & set(asks("3.2.0", "3.3.0", "xenial"))
+    assert "3.3.mistral-units" not in asks("3.2.0", "3.3.0", "bionic") + asks("3.2.0", "3.3.0", "el8")
+
+
+def test_virtualenvs_come_before_content_and_are_named_when_no_distribution_is() -> None:
+    for way in (("3.2.0", "3.4.1", "el7"), ("3.2.0", "3.4.1")):
+        taken = asks(*way)
+        assert taken.index("config.virtualenvs") < taken.index("config.register-all")
+    assert "config.virtualenvs" not in asks("2.0.1", "2.2.1")
 
 
 def test_a_release_is_read_as_a_package_manager_writes_it() -> None:
