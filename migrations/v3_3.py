@@ -1,6 +1,6 @@
 """StackStorm 3.3: Mistral is gone, and MongoDB 4.0 is needed."""
 
-from rollout.model import Migration, Phase, Scope, Severity, Step, looked_at
+from rollout.model import Migration, Phase, Severity, Step, looked_at
 
 _NOTES = "st2docs upgrade_notes.rst, v3.3"
 
@@ -39,15 +39,16 @@ MIGRATION = Migration(
             why="the trigger was renamed",
             source=_NOTES,
         ),
-        Step(
-            id="3.3.rbac-backend",
-            title="st2.conf names the RBAC backend default",
-            phase=Phase.CONFIG,
+        looked_at(
+            "3.3.rbac-absent",
+            "RBAC is off",
+            "rbac",
+            severity=Severity.INHIBITOR,
             needs="st2",
-            argv=("stormlift-host", "setting", "set", "rbac", "backend", "default"),
-            postcondition=("stormlift-host", "setting", "is", "rbac", "backend", "default"),
-            evidence="rbac",
-            why="the backend is called default from 3.3 on, and comes with st2 from 3.4 on",
+            until="3.4.0",
+            remedy="go to 3.4.0 or later with --to, or set [rbac] enable = False if everybody may do everything at 3.3.0",
+            why="bwc-enterprise, which brought RBAC, ends with 3.2, and st2 brings its own from 3.4 on: st2api of 3.3.0 "
+            "ends with a ValueError when it starts",
             source="st2 CHANGELOG, 3.3.0 and 3.4.0 (PR 5086)",
         ),
         Step(

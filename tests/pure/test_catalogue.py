@@ -18,6 +18,7 @@ ELSEWHERE = {
     "register-runners": ("2.1.runners",),
     "restart-reload-2.1": ("2.1.restart", "2.1.reload"),
     "notifier-queue-2.3": ("2.3.notifier-queue-empty", "2.3.notifier-queue"),
+    "rbac-backend-3.3": ("3.4.rbac-backend",),  # asked of targets from 3.4 on; 3.3 itself has no backend
     # One rule for every hop in which the Python of the packages changes.
     "recreate-virtualenvs-3.4": ("config.virtualenvs",),
     "recreate-virtualenvs-3.7": ("config.virtualenvs",),

@@ -41,6 +41,15 @@ def test_what_a_later_hop_asks_does_not_stop_the_first_one() -> None:
     assert {told[key][0] for key in ("3.3.mistral-removed", "3.3.mongodb-4.0")} == {Severity.INHIBITOR}
 
 
+def test_a_deployment_with_rbac_does_not_end_at_the_one_release_that_has_none() -> None:
+    host = yum_box("y", "3.2.0", evidence={"rbac": 1}, versions={"mongodb": "4.0.28"})
+    assert found("3.3.0", host)["3.3.rbac-absent"][0] is Severity.INHIBITOR
+    assert "3.3.rbac-absent" not in found("3.4.1", host)
+    for target, set_there in (("3.3.0", False), ("3.4.1", True)):
+        (hop,) = find("3.2.0", target, migrations.ALL)
+        assert ("default" in [step.argv[-1] for step in hop.steps if step.argv]) is set_there
+
+
 @pytest.mark.parametrize(
     ("versions", "severity"),
     [
