@@ -10,6 +10,8 @@ import yaml
 import migrations
 from rollout import actions, catalogue, needs
 from rollout.model import Kind, Scope, Step
+from rollout.path import carries
+from rollout.versions import order
 
 FACTS: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "data" / "stackstorm-catalogue.yaml").read_text())
 # Steps that stand under another name, or are several: every hop does them, or they were taken apart.
@@ -41,9 +43,13 @@ def test_every_step_of_the_facts_has_a_counterpart(fact: dict[str, Any]) -> None
     ours = counterparts(fact)
     assert ours, f"nothing of ours stands for {fact['id']}"
     if script := fact.get("script"):
-        shipped = fact["shipped"]
-        for step in (each for each in ours if script in each.argv):
-            assert step.kind is Kind.ASK or any(band.endswith(f"..{shipped['to']}") for band in step.releases), step.id
+        shipped, broken = fact["shipped"], fact.get("known_broken", {}).get("versions", ())
+        for step in (each for each in ours if script in each.argv and each.kind is Kind.RUN):
+            first, last = order(shipped["from"]), order(shipped["to"])
+            for release in catalogue.RELEASES:
+                works = first <= order(release) <= last and release not in broken
+                assert carries(release, step) is works, f"{step.id} at {release}"
+        assert all(script in each.argv for each in ours) or fact["prefer"].split() == list(ours[0].argv)
     if fact.get("once") == "deployment" and fact["kind"] == "auto":
         assert {step.scope for step in ours if step.id != "2.1.restart"} == {Scope.DEPLOYMENT}
     if "distros" in fact and fact["id"] not in ELSEWHERE:
