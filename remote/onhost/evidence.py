@@ -20,7 +20,7 @@ BIGGEST = 1 << 20  # of a file; what is larger was not written by hand
 DATA, CODE = (".yaml", ".yml", ".json"), (".py",)
 
 _OLD_RUNNERS = "run-local|run-local-script|run-remote|run-remote-script|run-python|run-http"
-_RUNNER = r"""^\s*["']?runner_type["']?\s*:\s*["']?(?:%s)["']?\s*(?:,|\#.*)?$"""
+_RUNNER = r"""^\s*(?:\{(?:.*,)?\s*)?["']?runner_type["']?\s*:\s*["']?(?:%s)["']?\s*(?:[,}].*|\#.*)?$"""
 # What a single line gives away: endings of files, and the line.
 LINES = (
     ("jinja-user-system", DATA + CODE, re.compile(r"\{\{[^}]*?(?<![\w.])(?:user|system)\.")),
@@ -130,15 +130,17 @@ def continues(lines):
 
 
 def pack_metadata(lines):
-    """The lines of a pack.yaml that 2.1 does not take."""
-    for number, column, _, key, value in keys(lines):
+    """The lines of a pack.yaml that 2.1 does not take; without a ref the name is one."""
+    found = list(keys(lines))
+    refs = ("ref",) if any(key == "ref" and not column for _, column, _, key, _ in found) else ("name",)
+    for number, column, _, key, value in found:
         value = value.split(" #")[0].strip().strip("\"'")
         if column or not value:
             continue
         wrong = (
             (key == "version" and not _SEMVER.match(value))
             or (key == "email" and not _EMAIL.match(value))
-            or (key == "ref" and not re.match(r"^\w+$", value))
+            or (key in refs and not re.match(r"^\w+$", value))
         )
         if wrong:
             yield number
@@ -207,6 +209,12 @@ def in_conf(path):
                 yield "conf-percent", "%s [%s] %s" % (path, section, option)
 
 
+def say(text):
+    """A line on stdout, whatever the locale, and whatever bytes somebody named a file by."""
+    line = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
+    getattr(sys.stdout, "buffer", sys.stdout).write(line + b"\n")
+
+
 def main(asked, packs=PACKS, conf=CONF):
     """Say what was found; the exit code."""
     found = {}
@@ -214,10 +222,10 @@ def main(asked, packs=PACKS, conf=CONF):
         found.setdefault(key, []).append(place)
     if asked == "look":
         for key in sorted(found):
-            print("%s %d %s" % (key, len(found[key]), found[key][0]))
+            say("%s %d %s" % (key, len(found[key]), found[key][0]))
         return 0
     for place in found.get(asked, []):
-        print(place)
+        say(place)
     return 1 if asked in found else 0
 
 

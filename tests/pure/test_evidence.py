@@ -91,6 +91,19 @@ def test_what_only_looks_like_it_is_not_found(tmp_path: Path) -> None:
     assert look(tmp_path / "nothing", SOUND) == {}
 
 
+def test_the_name_of_a_pack_without_a_ref_is_looked_at_as_one(tmp_path: Path) -> None:
+    assert set(look(pack(tmp_path / "one", {"pack.yaml": "name: My pack\nversion: 1.2.3\n"}), SOUND)) == {
+        "pack-metadata"
+    }
+    named = "name: My pack\nref: my_pack\nversion: 1.2.3\n"
+    assert look(pack(tmp_path / "two", {"pack.yaml": named}), SOUND) == {}
+
+
+def test_a_runner_is_found_in_metadata_that_stands_on_one_line(tmp_path: Path) -> None:
+    line = '{"name": "w", "runner_type": "mistral-v2", "entry_point": "w.yaml"}\n'
+    assert set(look(pack(tmp_path / "packs", {"actions/w.json": line}), SOUND)) == {"mistral-actions"}
+
+
 def test_a_pack_called_global_is_found(tmp_path: Path) -> None:
     assert set(look(pack(tmp_path / "packs", INNOCENT, name="_global"), SOUND)) == {"pack-global"}
 
@@ -127,6 +140,17 @@ def test_settings_that_st2_reads_are_read_whatever_the_host_s_locale_says(tmp_pa
         check=True,
     )
     assert f"rbac 1 {conf} [rbac] enable\n" in done.stdout and "conf-unreadable" not in done.stdout
+
+
+def test_a_file_whose_name_is_no_text_is_told_all_the_same(tmp_path: Path) -> None:
+    packs = pack(tmp_path / "packs", {"a.yaml": "runner_type: run-local\n"})
+    os.rename(packs / "mine" / "a.yaml", os.fsencode(packs / "mine") + b"/b\xff.yaml")
+    script = Path(remote.__file__).parent / "onhost" / "evidence.py"
+    done = subprocess.run(
+        [sys.executable, script, "look", packs, tmp_path / "none"],
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"runner-names 1 {packs}/mine/b\\udcff.yaml:1\n"
 
 
 def test_a_file_that_cannot_be_read_keeps_none_of_the_others_from_being_found(
