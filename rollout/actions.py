@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rollout import catalogue, packages
-from rollout.facts import Facts, mistral_host
+from rollout.facts import MUTE, Facts, mistral_host
 from rollout.model import Before, Kind, Phase, Repeat, Scope, Settle, Step
 
 Hosts = Mapping[str, Facts]
@@ -14,6 +14,7 @@ _DB_MANAGE = ("/opt/stackstorm/mistral/bin/mistral-db-manage", "--config-file", 
 _REGISTER = ("/opt/stackstorm/st2/bin/st2-register-content", "--config-file", "/etc/st2/st2.conf")
 _PAGE = "StackStorm upgrade page 2.2.1, upgrade procedure"
 
+NOTHING_PENDING = "no revision is pending"
 # Mistral's engine needs 61 s to end (oslo.service waits out graceful_shutdown_timeout); systemd gives up after 90.
 STOPPED = Settle(("stormlift-host", "stopped"), every=1.0, tries=100, issues=2)
 SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=90, issues=2)
@@ -249,8 +250,12 @@ def installed(wanted: Mapping[str, str]) -> tuple[str, ...]:
     return ("stormlift-host", "installed", *(f"{name}={version}" for name, version in sorted(wanted.items())))
 
 
-def mistral(facts: Hosts) -> tuple[Step, ...]:
-    """Upgrade and populate Mistral's database, once, while no mistral process lives on any host."""
+def mistral(facts: Hosts, head: str = "", at: str = "") -> tuple[Step, ...]:
+    """Upgrade and populate Mistral's database, once, while no mistral process lives on any host.
+
+    It goes to the revision HEAD, or without one to that of the package that is installed; AT is the revision that an
+    earlier hop left, where it is not the one that the facts show.
+    """
     if not mistral_host(facts):
         return ()
     quiet = Step(
@@ -273,11 +278,24 @@ def mistral(facts: Hosts) -> tuple[Step, ...]:
         why="a broken or damaged database needs another way than `upgrade head`",
     )
     patience = ("env", f"PGOPTIONS=-c {_patience(facts)}")
-    upgrade = replace(UPGRADE_MISTRAL, argv=(*patience, *UPGRADE_MISTRAL.argv))
+    argv = (*patience, *UPGRADE_MISTRAL.argv)
+    upgrade = replace(UPGRADE_MISTRAL, argv=argv, changes=_pending(facts, head, at))
     return (
         *per_host(facts, lambda _: quiet),
         *(once(facts, "st2mistral", s) for s in (ready, upgrade, POPULATE_MISTRAL)),
     )
+
+
+def _pending(facts: Hosts, head: str, at: str) -> str:
+    """The revisions that `upgrade head` will run, with the tables that they make."""
+    state = facts[mistral_host(facts)].mistral
+    if state is None or state.state in MUTE:
+        return ""
+    creates = {revision: state.creates.get(revision, ()) for revision in state.pending}
+    if head:
+        creates = catalogue.mistral_pending(at or state.revision, head)
+    listed = ", ".join(f"{each} ({', '.join(made)})" if made else each for each, made in creates.items())
+    return f"pending revisions, with the tables that they make: {listed}" if creates else NOTHING_PENDING
 
 
 def _patience(facts: Hosts) -> str:

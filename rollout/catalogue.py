@@ -189,6 +189,12 @@ def mistral_head(release_: str) -> str:
     return head
 
 
+def mistral_pending(revision: str, head: str) -> dict[str, tuple[str, ...]]:
+    """The migrations after REVISION, up to HEAD, in order, each with the tables that it makes; no number is missing."""
+    after = range(int(revision or 0) + 1, int(head or 0) + 1)
+    return {(name := f"{number:03}"): _MISTRAL_CREATES.get(name, ()) for number in after}
+
+
 def mistral_tables(revision: str, head: str) -> tuple[str, ...]:
     """The tables that the migrations after REVISION, up to HEAD, make."""
     return tuple(t for made, names in _MISTRAL_CREATES.items() if revision < made <= head for t in names)

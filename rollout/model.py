@@ -108,6 +108,7 @@ class Step:
     until       only on the way to a release before this one
     since       the hop that crosses it begins at this release or a later one
     evidence    what must be true of a host's facts (rollout/evidence.py), or the step does not concern it
+    changes     what it will change, as the facts show it, for the plan
     severity, remedy  what a step of the preflight phase says to the operator: it is looked at or asked, never run
     """
 
@@ -129,6 +130,7 @@ class Step:
     until: str = ""
     since: str = ""
     evidence: str = ""
+    changes: str = ""
     severity: Severity = Severity.NOTE
     remedy: str = ""
     why: str = ""
@@ -218,6 +220,7 @@ class DeploymentPlan:
     """What one run does to one deployment.
 
     `origin` is the settled release (or the baseline), `target` the new one; `abandons` an open run that ends with this one.
+    `downtime_s` is how long st2 is expected to be down, and `downtime_from` what that estimate rests on.
     """
 
     name: str
@@ -230,6 +233,7 @@ class DeploymentPlan:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     downtime_s: int = 0
+    downtime_from: str = ""
     point_of_no_return: str = ""
     abandons: str = ""
 

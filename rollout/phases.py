@@ -34,7 +34,7 @@ def hop_phases(
     for name in ahead:
         phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, running), ahead=name)
     together: Named = {
-        **_stopped(rest, hop, steps, versions, running),
+        **_stopped(rest, hop, steps, versions, running, "" if first else catalogue.mistral_head(hop.origin)),
         Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
         Phase.START: actions.start(facts, running),
         Phase.VERIFY: actions.verify(facts, versions, running, hop.target),
@@ -43,13 +43,15 @@ def hop_phases(
     return phases + _in_order(hop, together)
 
 
-def _stopped(hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, running: actions.Units) -> Named:
-    """What HOSTS go through together, from their stop on."""
+def _stopped(
+    hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, running: actions.Units, at: str = ""
+) -> Named:
+    """What HOSTS go through together, from their stop on; AT is the revision of Mistral's database after an earlier hop."""
     return {
         Phase.STOP: actions.stop(hosts),
         Phase.BACKUP: actions.backup(hosts),
         Phase.PACKAGES: actions.install(hosts, versions),
-        Phase.MISTRAL: actions.mistral(hosts) if catalogue.mistral_head(hop.target) else (),
+        Phase.MISTRAL: actions.mistral(hosts, head, at) if (head := catalogue.mistral_head(hop.target)) else (),
         Phase.MIGRATIONS: migration_steps(hosts, steps, Phase.MIGRATIONS, running),
         Phase.CONFIG: (
             *migration_steps(hosts, steps, Phase.CONFIG, running),

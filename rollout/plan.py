@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from rollout import catalogue, codec, path
+from rollout import catalogue, codec, durations, path
+from rollout.actions import NOTHING_PENDING
 from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, back_hosts, mistral_host
@@ -39,12 +41,32 @@ class Plan:
         """SHA-256 of the plan's canonical JSON."""
         return codec.digest(self)
 
-    def to_json(self) -> dict[str, object]:
-        """The plan as one JSON object, `hash` included."""
+    @property
+    def downtime_s(self) -> int:
+        """Seconds in which st2 is expected to be down somewhere: of each batch the longest, one batch after the other."""
+        seconds = {each.name: each.downtime_s for each in self.deployments}
+        return sum(max(seconds.get(name, 0) for name in batch) for batch in self.rollout.batches)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as one JSON object, with what follows from it: `hash`, `downtime_s`, and the exact package revisions."""
         data = codec.encode(self)
-        for deployment in data["deployments"]:
+        for deployment, plan_ in zip(data["deployments"], self.deployments, strict=True):
             deployment["from"], deployment["to"] = deployment.pop("origin"), deployment.pop("target")
-        return {**data, "hash": self.hash}
+            deployment["packages"] = revisions(plan_)
+        return {**data, "downtime_s": self.downtime_s, "hash": self.hash}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
+        """The plan that to_json gave DATA of. Raises Malformed."""
+        body = {key: value for key, value in data.items() if key not in ("downtime_s", "hash")}
+        rows = body.get("deployments")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise codec.Malformed("$.deployments: expected a list of objects")
+        names = {"from": "origin", "to": "target"}
+        body["deployments"] = [
+            {names.get(key, key): value for key, value in row.items() if key != "packages"} for row in rows
+        ]
+        return codec.decode(cls, body)
 
 
 def whole(
@@ -59,6 +81,16 @@ def whole(
     todo = [each.name for each in planned if not each.empty]
     meant = (replace(hook, deployments=tuple(name for name in todo if name in hook.deployments)) for hook in hooks)
     return Plan(planned, findings, rollout(todo, pace, [hook for hook in meant if hook.deployments]), skipped)
+
+
+def revisions(plan: DeploymentPlan) -> dict[str, dict[str, dict[str, str]]]:
+    """The exact revisions that PLAN brings, by hop, host and package."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for phase in plan.phases:
+        for step in (each for each in phase.steps if each.id == "packages.set"):
+            wanted = dict(word.split("=", 1) for word in step.postcondition[2:])
+            found.setdefault(phase.hop, {}).update(dict.fromkeys(step.hosts, wanted))
+    return found
 
 
 def baseline(facts: Mapping[str, Facts]) -> str:
@@ -93,6 +125,7 @@ def plan(
     pending gets an empty plan.
     """
     known = tuple(migrations)
+    facts = {host.name: facts[host.name] for host in deployment.hosts}
     catalogue.release(target)
     origin = baseline(facts)
     if known_until and order(target) > order(known_until) and order(target) > order(origin):
@@ -107,6 +140,7 @@ def plan(
     for number, hop in enumerate(hops):
         steps = late + hop.steps if number == 0 else hop.steps
         phases += hop_phases(facts, hop, steps, before, first=number == 0)
+    down = durations.expected(phases, facts)
     return DeploymentPlan(
         name=deployment.name,
         command="upgrade",
@@ -120,6 +154,8 @@ def plan(
             *(f"a stop at {hop.target}, verified and settled: {hop.why}" for hop in hops[:-1]),
             *(_notes(facts, origin, target) if phases else ()),
         ),
+        downtime_s=down.seconds,
+        downtime_from=down.basis,
         point_of_no_return=_no_return(phases),
     )
 
@@ -151,12 +187,6 @@ def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, .
     notes: list[str] = []
     host = mistral_host(facts)
     state = facts[host].mistral if host else None
-    head = catalogue.mistral_head(target)
-    if state and state.revision and head and state.revision < head:
-        makes = ", ".join(catalogue.mistral_tables(state.revision, head)) or "no table"
-        notes.append(
-            f"Mistral's database goes from revision {state.revision} to {head}; the revisions between make {makes}"
-        )
     if order(origin) < order("2.2.0") <= order(target) and state and "executions_v2" in state.rows:
         notes.append(
             f"`mistral execution-list` will be empty afterwards: {state.rows['executions_v2']} old records stay in the table "
@@ -165,15 +195,27 @@ def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, .
     return tuple(notes)
 
 
+def turning_point(phases: tuple[PhasePlan, ...]) -> tuple[PhasePlan, Step] | None:
+    """The first step after which going back loses something; None where none does."""
+    for ids, names in (({"mistral.upgrade"}, {Phase.MIGRATIONS}), ({"packages.set"}, set())):
+        for phase in phases:
+            for step in phase.steps:
+                # What has nothing to bring forward takes nothing back either.
+                if (step.id in ids and step.changes != NOTHING_PENDING) or phase.name in names:
+                    return phase, step
+    return None
+
+
 def _no_return(phases: tuple[PhasePlan, ...]) -> str:
-    ids = {step.id for phase in phases for step in phase.steps}
-    if "mistral.upgrade" in ids:
+    at = turning_point(phases)
+    if at is None:
+        return ""
+    phase, step = at
+    if step.id == "mistral.upgrade":
         return (
             "mistral.upgrade. Before it: put the old package versions back and start. After it: only the dump of the "
             "backup phase goes back, and what Mistral stored since is lost"
         )
-    if any(phase.name is Phase.MIGRATIONS for phase in phases):
+    if phase.name is Phase.MIGRATIONS:
         return "the first step of migrations: the datastore is rewritten, and no dump of MongoDB is made here"
-    if "packages.set" in ids:
-        return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"
-    return ""
+    return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"

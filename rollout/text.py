@@ -1,11 +1,14 @@
 """The plan as text that a human can check: a tree, commands as they will run, equal hosts folded."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 
+from rollout import codec
 from rollout.batches import Rollout
-from rollout.model import DeploymentPlan, Finding, Kind, PhasePlan, Repeat, Scope, Step
-from rollout.plan import Plan
+from rollout.fold import fold
+from rollout.model import DeploymentPlan, Finding, Kind, Phase, PhasePlan, Repeat, Scope, Step
+from rollout.plan import Plan, turning_point
 from rollout.quote import shell
 
 MOST_NAMES = 8  # of a sentence
@@ -14,37 +17,97 @@ MOST_NAMES = 8  # of a sentence
 def plan_text(plan: Plan) -> str:
     """The whole plan: findings first, then each deployment, then how they roll."""
     parts = [findings_text(plan.findings)] if plan.findings else []
-    parts += [f"skipped: {each.name} ({', '.join(each.hosts)}): {each.reason}" for each in plan.skipped]
-    parts += [deployment_text(each) for each in plan.deployments]
-    parts += [text for text in (rollout_text(plan.rollout),) if text]
+    parts += [f"skipped: {each.name} ({fold(each.hosts)}): {each.reason}" for each in plan.skipped]
+    parts += [deployments_text(group) for group in alike(plan.deployments)]
+    parts += [text for text in (rollout_text(plan.rollout), _whole_downtime(plan)) if text]
     return "\n\n".join([*parts, f"plan {plan.hash[:12]}"])
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
-    """The findings, a line of cause and a line of remedy each."""
+    """The findings, a line of cause and a line of remedy each; the same one on several hosts is said once."""
+    hosts: dict[Finding, list[str]] = {}
+    for each in findings:
+        hosts.setdefault(replace(each, host=""), []).append(each.host)
     return "\n".join(
-        f"{each.severity.value}: {each.host}: {each.cause} [{each.key}]\n    {each.remedy}" for each in findings
+        f"{each.severity.value}: {fold(names)}: {each.cause} [{each.key}]\n    {each.remedy}"
+        for each, names in hosts.items()
     )
+
+
+def alike(plans: Iterable[DeploymentPlan]) -> list[tuple[DeploymentPlan, ...]]:
+    """PLANS in groups of which one tree tells all: single boxes that go through the same, and every other by itself."""
+    groups: dict[str, list[DeploymentPlan]] = {}
+    for number, plan in enumerate(plans):
+        key = codec.digest(_nameless(plan)) if len(plan.hosts) == 1 else str(number)
+        groups.setdefault(key, []).append(plan)
+    return [tuple(group) for group in groups.values()]
+
+
+def _nameless(plan: DeploymentPlan) -> DeploymentPlan:
+    """The plan of a single box without what differs from box to box and does not change what is run."""
+    phases = tuple(
+        replace(phase, steps=tuple(replace(step, hosts=()) for step in phase.steps)) for phase in plan.phases
+    )
+    bare = replace(plan, name="", hosts=(), phases=phases, before={}, findings=(), notes=())
+    return replace(bare, downtime_s=0, downtime_from="")
+
+
+def deployments_text(plans: tuple[DeploymentPlan, ...]) -> str:
+    """Deployments that are `alike`, as one tree; what only some of them have is said with their names."""
+    first = plans[0]
+    if len(plans) == 1:
+        return deployment_text(first)
+    names, hosts = fold(each.name for each in plans), fold(host for each in plans for host in each.hosts)
+    who = f"{names} ({len(plans)} deployments of one host each{'' if names == hosts else f': {hosts}'})"
+    shared = tuple(note for note in first.notes if all(note in each.notes for each in plans))
+    own = tuple(f"{each.name}: {note}" for each in plans for note in each.notes if note not in shared)
+    slowest = max(plans, key=lambda each: each.downtime_s)
+    told = replace(slowest, notes=(*shared, *own))
+    return _tree(told, who, each=True)
 
 
 def deployment_text(plan: DeploymentPlan) -> str:
     """One deployment's plan as a tree."""
-    hosts = ", ".join(plan.hosts)
+    return _tree(plan, f"{plan.name} ({fold(plan.hosts)})")
+
+
+def _tree(plan: DeploymentPlan, who: str, *, each: bool = False) -> str:
     if plan.empty:
-        return f"{plan.name} ({hosts}): nothing to do, it is at {plan.target}"
+        return f"{who}: nothing to do, {'each' if each else 'it'} is at {plan.target}"
     way = (
         f"{plan.command} {plan.origin} -> {plan.target}"
         if plan.origin != plan.target
         else f"{plan.command} at {plan.target}"
     )
-    lines = [f"{plan.name} ({hosts}): {way}"]
+    lines = [f"{who}: {way}"]
     for ahead, phases in groupby(plan.phases, key=lambda phase: bool(phase.ahead)):
         part = list(phases)
-        lines += _ahead(part, plan) if ahead else [line for each in part for line in _phase(each, plan)]
+        lines += _ahead(part, plan) if ahead else [line for one in part for line in _phase(one, plan, each)]
     lines += [f"  note: {note}" for note in plan.notes]
+    lines += [f"  expected downtime: {_downtime(plan, each)}"] if plan.downtime_s else []
     if plan.point_of_no_return:
         lines.append(f"  point of no return: {plan.point_of_no_return}")
     return "\n".join(lines)
+
+
+def _downtime(plan: DeploymentPlan, each: bool) -> str:
+    stops = {phase.hop for phase in plan.phases if phase.name is Phase.STOP and not phase.ahead}
+    over = f", over {len(stops)} stops" if len(stops) > 1 else ""
+    return f"about {duration(plan.downtime_s)}{' each' if each else ''}{over}. An estimate: {plan.downtime_from}"
+
+
+def duration(seconds: int) -> str:
+    """SECONDS as an operator says them: 95 s, 12 min, 2 h 5 min."""
+    if seconds < 180:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _whole_downtime(plan: Plan) -> str:
+    if len(plan.rollout.names) < 2:
+        return ""
+    return f"expected downtime: about {duration(plan.downtime_s)} in all, as the batches follow each other"
 
 
 def _ahead(phases: list[PhasePlan], plan: DeploymentPlan) -> list[str]:
@@ -53,12 +116,15 @@ def _ahead(phases: list[PhasePlan], plan: DeploymentPlan) -> list[str]:
     return lines + [f"  {line}" for phase in phases for line in _phase(phase, plan)]
 
 
-def _phase(phase: PhasePlan, plan: DeploymentPlan) -> list[str]:
-    several = len({each.hop for each in plan.phases}) > 1
+def _phase(phase: PhasePlan, plan: DeploymentPlan, each: bool = False) -> list[str]:
+    several = len({one.hop for one in plan.phases}) > 1
+    turning = turning_point(plan.phases) if plan.point_of_no_return else None
     lines = [f"  {phase.title}" + (f" (to {phase.hop})" if several else "")]
     for step in phase.steps:
-        lines.append(f"    {step.title}  [{step.id}{_marks(step)}] on {_where(step, plan)}")
+        lines += ["    -- point of no return: see below --"] if turning == (phase, step) else []
+        lines.append(f"    {step.title}  [{step.id}{_marks(step)}] on {'each' if each else _where(step, plan)}")
         lines.append(f"      {shell(step.argv)}")
+        lines += [f"      {step.changes}"] if step.changes else []
     return lines
 
 
@@ -70,7 +136,7 @@ def _marks(step: Step) -> str:
 
 
 def _where(step: Step, plan: DeploymentPlan) -> str:
-    return "all hosts" if len(plan.hosts) > 1 and set(step.hosts) == set(plan.hosts) else ", ".join(step.hosts)
+    return "all hosts" if len(plan.hosts) > 1 and set(step.hosts) == set(plan.hosts) else fold(step.hosts)
 
 
 def rollout_text(rollout: Rollout) -> str:
