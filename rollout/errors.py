@@ -3,10 +3,12 @@
 StormliftError(message, hint)         exit  says
 ├── UsageError                           2  nothing was changed
 │   ├── UnknownName                         --hosts names nothing in the inventory
-│   └── InventoryError                      file, line, key, and what was expected
+│   ├── InventoryError                      file, line, key, and what was expected
+│   └── PlanFileError                       a file of a plan that cannot be written, read or believed
 ├── PlanRefused                          2  nothing was changed
 │   ├── UnknownRelease                      no such st2 release
 │   ├── Downgrade                           the target is older than what is there
+│   ├── FactsMoved                          a plan of a file no longer fits the hosts: host and fact, before and now
 │   └── Inhibited                           preflight found what must be settled first
 ├── Locked                               4  another run holds the lock
 ├── Unreachable                          5  nothing was changed: connect, host key, login, becoming root
@@ -47,6 +49,10 @@ class InventoryError(UsageError):
     """An inventory file cannot be used as it is."""
 
 
+class PlanFileError(UsageError):
+    """A file of a plan cannot be written, read, or believed."""
+
+
 class PlanRefused(StormliftError):
     """There is no safe way from here to the target; nothing was changed."""
 
@@ -59,6 +65,10 @@ class UnknownRelease(PlanRefused):
 
 class Downgrade(PlanRefused):
     """The target is older than what is installed."""
+
+
+class FactsMoved(PlanRefused):
+    """What decided a plan is no longer so; nothing was changed."""
 
 
 class Inhibited(PlanRefused):

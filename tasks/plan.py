@@ -1,22 +1,24 @@
 """invoke plan: what an upgrade would do; changes nothing."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 import migrations
 from rollout import concerns, pause, preflight
 from rollout.batches import Pace
-from rollout.errors import Inhibited, NoAnswer, UsageError
+from rollout.errors import NoAnswer, UsageError
 from rollout.facts import Facts
 from rollout.model import Deployment, Finding
 from rollout.plan import Plan, Skipped, hops_of, whole
 from rollout.plan import plan as plan_of
+from rollout.plan_file import Asked
 from rollout.status import reachable
 from rollout.text import plan_text
 from tasks.edge import HOSTS_HELP, Desk, command, desk, whole_number
+from tasks.plan_file import OUT_HELP, file_of, place_of, write
 from tasks.work import Work, fresh_run, open_work, stop_if_inhibited
 
 
@@ -38,18 +40,20 @@ def works_of(sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: b
     deployments = [each for each in selected if each.name not in {left_out.name for left_out in skipped}]
     facts = sitting.fleet.facts(host for deployment in deployments for host in deployment.hosts)
     run = fresh_run()
-    works: list[Work] = []
-    findings: tuple[Finding, ...] = preflight.shared_databases(
-        {each.name: {host.name: facts[host.name] for host in each.hosts} for each in deployments}
-    )
-    for deployment in deployments:
-        here = {host.name: facts[host.name] for host in deployment.hosts}
-        work = _work(sitting, deployment, here, to, run)
-        works.append(work)
+    works = [
+        work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run) for each in deployments
+    ]
+    return works, whole((work.plan for work in works), pace, findings_of(works), sitting.hooks, skipped)
+
+
+def findings_of(works: Sequence[Work]) -> tuple[Finding, ...]:
+    """What was found for all of WORKS; a run that is taken up was looked at when it began."""
+    findings = preflight.shared_databases({work.deployment.name: work.facts for work in works})
+    for work in works:
         findings += work.plan.findings if not work.resumed else ()
         if not work.plan.empty:
-            findings += pause.finding(deployment.name, (each.journal for each in here.values()))
-    return works, whole((work.plan for work in works), pace, findings, sitting.hooks, skipped)
+            findings += pause.finding(work.deployment.name, (each.journal for each in work.facts.values()))
+    return findings
 
 
 def unreachable(sitting: Desk, deployments: tuple[Deployment, ...]) -> tuple[Skipped, ...]:
@@ -66,7 +70,8 @@ def unreachable(sitting: Desk, deployments: tuple[Deployment, ...]) -> tuple[Ski
     return tuple(skipped)
 
 
-def _work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str) -> Work:
+def work_of(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str) -> Work:
+    """The plan of one DEPLOYMENT, as FACTS make it; a run that is open keeps its own. Raises PlanRefused, UsageError."""
     resumed = open_work(sitting, deployment, facts)
     if resumed:
         if to and to != resumed.plan.target:
@@ -92,17 +97,28 @@ PACE_HELP = {
 }
 
 
-def pace_of(batch: str, max_failures: str, wait_between: str, soak: str, gate_deadline: str) -> Pace:
-    """The flags of PACE_HELP as a Pace. Raises UsageError."""
+def pace_of(
+    batch: str | None = None,
+    max_failures: str | None = None,
+    wait_between: str | None = None,
+    soak: str | None = None,
+    gate_deadline: str | None = None,
+) -> Pace:
+    """The flags of PACE_HELP as a Pace; None is one that was not given. Raises UsageError."""
+    usual = Pace()
     pace = Pace(
-        batch,
-        whole_number(max_failures, "max-failures"),
-        whole_number(wait_between, "wait-between"),
-        whole_number(soak, "soak"),
-        whole_number(gate_deadline, "gate-deadline"),
+        usual.batch if batch is None else batch,
+        _whole(max_failures, "max-failures", usual.max_failures),
+        _whole(wait_between, "wait-between", usual.wait_between_s),
+        _whole(soak, "soak", usual.soak_s),
+        _whole(gate_deadline, "gate-deadline", usual.gate_deadline_s),
     )
     pace.check()
     return pace
+
+
+def _whole(text: str | None, flag: str, usual: int) -> int:
+    return usual if text is None else whole_number(text, flag)
 
 
 @command(
@@ -110,6 +126,7 @@ def pace_of(batch: str, max_failures: str, wait_between: str, soak: str, gate_de
         "hosts": HOSTS_HELP,
         "to": "the release to plan for, e.g. 2.2.1",
         **PACE_HELP,
+        "out": OUT_HELP,
         "json": "one JSON object on stdout",
     }
 )
@@ -122,18 +139,18 @@ def plan(
     wait_between: str = "0",
     soak: str = "10",
     gate_deadline: str = "120",
+    out: str = "",
     json: bool = False,
 ) -> None:
     """Read every host and show what an upgrade would do, and in which batches; changes nothing."""
     pace = pace_of(batch, max_failures, wait_between, soak, gate_deadline)
     with desk(c) as sitting:
-        _, planned = works_of(sitting, hosts, to, pace)
+        place = place_of(out)
+        works, planned = works_of(sitting, hosts, to, pace)
         sitting.out(_json(planned) if json else plan_text(planned))
-        try:
-            stop_if_inhibited(planned)
-        except Inhibited as error:
-            sitting.say(f"stormlift: {error.message}")
-            raise Exit(code=error.exit_code) from None
+        if place:
+            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace)))
+        stop_if_inhibited(planned)
 
 
 def _json(planned: Plan) -> str:

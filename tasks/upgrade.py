@@ -1,11 +1,16 @@
 """invoke upgrade: the main job."""
 
+from pathlib import Path
+
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from rollout.errors import StormliftError, UsageError
+from rollout.plan_file import Asked
 from tasks.edge import HOSTS_HELP, command, desk
 from tasks.plan import PACE_HELP, pace_of, works_of
+from tasks.plan_file import OUT_HELP, file_of, place_of, write
+from tasks.planned import Flags, works_of_file
 from tasks.status import show_status
 from tasks.work import Orders, carry_out, finish
 
@@ -15,6 +20,8 @@ from tasks.work import Orders, carry_out, finish
         "hosts": HOSTS_HELP,
         "to": "the release to go to, e.g. 2.2.1; default: the deployment's target in the inventory",
         **PACE_HELP,
+        "plan": "carry out just the plan that `invoke plan --out FILE` wrote; refused when what decided it has moved",
+        "out": f"with --dry: {OUT_HELP}",
         "skip_unreachable": "leave out deployments with a host where nothing answers, and name them",
         "yes": "do not ask",
         "settle": "how an interrupted step ended, when asked for it: STEP=done or STEP=again",
@@ -25,26 +32,41 @@ def upgrade(
     c: Context,
     hosts: str = "",
     to: str = "",
-    batch: str = "1",
-    max_failures: str = "0",
-    wait_between: str = "0",
-    soak: str = "10",
-    gate_deadline: str = "120",
+    batch: str | None = None,
+    max_failures: str | None = None,
+    wait_between: str | None = None,
+    soak: str | None = None,
+    gate_deadline: str | None = None,
+    plan: str = "",
+    out: str = "",
     skip_unreachable: bool = False,
     yes: bool = False,
     settle: str = "",
     json: bool = False,
 ) -> None:
     """Upgrade deployments: read, plan, ask, roll out, verify, report. The same command again resumes."""
-    if not hosts.strip():
+    if not hosts.strip() and not plan:
         raise UsageError(
             "which hosts? an upgrade always wants --hosts",
             "invoke upgrade --hosts NAME; the names: invoke inventory.show",
         )
-    pace = pace_of(batch, max_failures, wait_between, soak, gate_deadline)
+    given = {
+        "batch": batch,
+        "max_failures": max_failures,
+        "wait_between": wait_between,
+        "soak": soak,
+        "gate_deadline": gate_deadline,
+    }
+    pace = pace_of(**given)
     orders = Orders("upgrade", yes, json, answers(settle))
     with desk(c) as sitting:
-        works, planned = works_of(sitting, hosts, to, pace, skip_unreachable)
+        place = _place(out, plan, dry=sitting.dry)
+        if plan:
+            works, planned = works_of_file(sitting, plan, Flags(hosts, to, given, skip_unreachable))
+        else:
+            works, planned = works_of(sitting, hosts, to, pace, skip_unreachable)
+        if place:
+            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace)))
         known = {step.id for work in works for phase in work.plan.phases for step in phase.steps}
         if unknown := sorted(set(orders.answers) - known):
             raise UsageError(
@@ -61,6 +83,14 @@ def upgrade(
                 sitting.say(f"the status cannot be read now: {error}")
     if code:
         raise Exit(code=code)
+
+
+def _place(out: str, plan: str, *, dry: bool) -> Path | None:
+    if out and (plan or not dry):
+        raise UsageError(
+            "--out writes a plan that is new, and is for a look", "invoke plan --hosts NAME --out FILE, or add --dry"
+        )
+    return place_of(out)
 
 
 def answers(text: str) -> dict[str, str]:

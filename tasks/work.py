@@ -141,7 +141,7 @@ def stop_if_inhibited(plan: Plan) -> None:
         raise Inhibited(
             f"{len(stops)} finding{'s' if len(stops) > 1 else ''} must be settled first: "
             + "; ".join(f"{each.host}: {each.cause}" for each in stops),
-            stops[0].remedy,
+            "\n  ".join(dict.fromkeys(each.remedy for each in stops)),
         )
 
 

@@ -9,7 +9,9 @@ from rollout.fold import fold, unfold
 names = st.builds(
     "{}{}".format,
     st.sampled_from(["st2-", "web", "db0", "a", "x-a", "10.0.0."]),
-    st.one_of(st.integers(0, 120).map(str), st.integers(0, 30).map("{:02}".format), st.sampled_from("abcz"), st.just("")),
+    st.one_of(
+        st.integers(0, 120).map(str), st.integers(0, 30).map("{:02}".format), st.sampled_from("abcz"), st.just("")
+    ),
 )
 
 

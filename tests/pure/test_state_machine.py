@@ -66,8 +66,9 @@ def test_the_promises_hold_over_many_random_histories(capsys: pytest.CaptureFixt
 def nothing_is_held_and_nobody_looks(patch: pytest.MonkeyPatch) -> None:
     stop, mistral, pleased = actions.stop, actions.mistral, ("stormlift-host", "package-manager-free")
 
-    def blind(facts: actions.Hosts) -> tuple[Step, ...]:
-        return tuple(replace(step, argv=pleased) if step.kind is Kind.CHECK else step for step in mistral(facts))
+    def blind(facts: actions.Hosts, *revisions: str) -> tuple[Step, ...]:
+        steps = mistral(facts, *revisions)
+        return tuple(replace(step, argv=pleased) if step.kind is Kind.CHECK else step for step in steps)
 
     patch.setattr(actions, "stop", lambda facts, run_hold=True: stop(facts, run_hold=False))
     patch.setattr(actions, "mistral", blind)
