@@ -23,6 +23,6 @@ ns = Collection(
     Collection("inventory", inventories.show, inventories.trust),
     Collection("locks", locks.show, locks.release),
     Collection("lab", lab.up, lab.down, lab.status),
-    Collection("dev", dev.check),
+    Collection("dev", dev.check, dev.durations),
 )
 ns.configure({"stormlift": DEFAULTS})

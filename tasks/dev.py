@@ -1,11 +1,12 @@
-"""invoke dev.*: the checks that CI runs."""
+"""invoke dev.*: the checks that CI runs, and what the estimates of plans are taken from."""
 
 import sys
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from tasks.edge import ROOT, command
+from rollout.durations import earlier
+from tasks.edge import HOSTS_HELP, ROOT, command, desk
 
 CHECKS = (
     "-m ruff check .",
@@ -24,3 +25,16 @@ def check(c: Context) -> None:
         ]
     if failed:
         raise Exit(code=2)
+
+
+@command(help={"hosts": HOSTS_HELP})
+def durations(c: Context, hosts: str = "") -> None:
+    """Show the seconds that each step took last, the longest of all hosts, as rollout/durations.py has them."""
+    with desk(c) as sitting:
+        facts = sitting.fleet.facts(sitting.select(hosts, whole=False).hosts)
+        longest: dict[str, int] = {}
+        for each in facts.values():
+            for (step, _), seconds in earlier(each.journal).items():
+                longest[step] = max(seconds, longest.get(step, 0))
+        for step, seconds in longest.items():
+            sitting.out(f'    "{step}": {seconds},')
