@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from rollout import catalogue, packages
 from rollout.facts import MUTE, Facts, mistral_host
+from rollout.mistral import revisions
 from rollout.model import Before, Kind, Phase, Repeat, Scope, Settle, Step
 
 Hosts = Mapping[str, Facts]
@@ -291,11 +292,10 @@ def _pending(facts: Hosts, head: str, at: str) -> str:
     state = facts[mistral_host(facts)].mistral
     if state is None or state.state in MUTE:
         return ""
-    creates = {revision: state.creates.get(revision, ()) for revision in state.pending}
     if head:
         creates = catalogue.mistral_pending(at or state.revision, head)
-    listed = ", ".join(f"{each} ({', '.join(made)})" if made else each for each, made in creates.items())
-    return f"pending revisions, with the tables that they make: {listed}" if creates else NOTHING_PENDING
+        state = replace(state, pending=tuple(creates), creates=creates)
+    return f"pending revisions: {', '.join(revisions(state))}" if state.pending else NOTHING_PENDING
 
 
 def _patience(facts: Hosts) -> str:

@@ -197,7 +197,7 @@ def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, .
 
 def turning_point(phases: tuple[PhasePlan, ...]) -> tuple[PhasePlan, Step] | None:
     """The first step after which going back loses something; None where none does."""
-    for ids, names in (({"mistral.upgrade"}, {Phase.MIGRATIONS}), ({"packages.set"}, set())):
+    for ids, names in (({"mistral.drop", "mistral.upgrade"}, {Phase.MIGRATIONS}), ({"packages.set"}, set())):
         for phase in phases:
             for step in phase.steps:
                 # What has nothing to bring forward takes nothing back either.

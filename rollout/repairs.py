@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue, mistral, preflight
+from rollout import actions, catalogue, durations, mistral, preflight
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, MistralFacts, mistral_host
 from rollout.journal import Record, open_run
@@ -139,7 +139,6 @@ def recover(deployment: Deployment, facts: Hosts, drop_rows: bool) -> Deployment
     notes = (
         state.sentence,
         f"in one transaction, without CASCADE: DROP TABLE {', '.join(state.drop)}",
-        _pending(state),
     )
     plan = _mistral_plan(
         deployment,
@@ -167,8 +166,7 @@ def upgrade_mistral(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
 
 
 def _to_head(deployment: Deployment, facts: Hosts, command: str, state: MistralFacts) -> DeploymentPlan:
-    notes = (state.sentence, *([_pending(state)] if state.pending else []))
-    return _mistral_plan(deployment, facts, command, actions.mistral(facts), notes, "mistral.upgrade")
+    return _mistral_plan(deployment, facts, command, actions.mistral(facts), (state.sentence,), "mistral.upgrade")
 
 
 def _mistral_plan(
@@ -230,10 +228,6 @@ def _mistral_of(deployment: Deployment, facts: Hosts) -> tuple[str, MistralFacts
             "these addresses are no hosts of the deployment: end the sessions, or add the hosts to the inventory",
         )
     return host, state
-
-
-def _pending(state: MistralFacts) -> str:
-    return f"pending revisions: {', '.join(mistral.revisions(state))}"
 
 
 def open_runs(facts: Hosts, command: str) -> str:
@@ -341,7 +335,9 @@ def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
         )
     before = {name: each.before for name, each in facts.items()}
     phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, _again(before))}
-    return _plan(deployment, facts, "services.restart", phases)
+    plan = _plan(deployment, facts, "services.restart", phases)
+    down = durations.expected(plan.phases, facts)
+    return replace(plan, downtime_s=down.seconds, downtime_from=down.basis)
 
 
 def reload_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:

@@ -296,3 +296,46 @@ def test_the_virtualenvs_of_packs_are_made_anew_when_the_python_changes() -> Non
     steps = [s.id for p in planned("3.4.1", at("a", "3.2.0", "3.4.1")).phases for s in p.steps]
     assert steps.index("config.virtualenvs") < steps.index("config.register-all")
     assert "config.virtualenvs" not in [s.id for p in planned("2.2.1", yum_box("a", "2.0.1")).phases for s in p.steps]
+
+
+# What is pending in Mistral's database, and where going back ends.
+
+
+def pending_of(made: DeploymentPlan) -> dict[str, str]:
+    return {phase.hop: step.changes for phase in made.phases for step in phase.steps if step.id == "mistral.upgrade"}
+
+
+def test_mistrals_step_names_the_revisions_of_its_own_hop() -> None:
+    way = pending_of(planned("3.2.0", at("a", "2.2.1", "3.2.0")))
+    assert way == {"3.2.0": "pending revisions: 021, 022, 023, 024"}
+    host = at("a", "1.4.0", "3.2.0")
+    offered = {name: (*versions, version(name, "3.0.1")) for name, versions in host.available.items()}
+    first, last = pending_of(planned("3.2.0", replace(host, available=offered))).items()
+    assert first[0] == "3.0.1" and first[1].startswith("pending revisions: 012 (event_triggers_v2), 013 (")
+    assert first[1].endswith("023, 024") and last == ("3.2.0", "no revision is pending")
+
+
+def test_a_database_that_was_left_behind_is_named_from_where_it_is() -> None:
+    behind = box("a", "2.2.1", settled="2.2.1", mistral=mistral("2.1.1", state="old", head="020"))
+    (said,) = pending_of(planned("2.2.1", behind)).values()
+    assert said.startswith("pending revisions: 012 (event_triggers_v2)") and said.endswith("019, 020")
+
+
+@pytest.mark.parametrize(
+    ("release", "target", "packages", "where"),
+    [
+        ("2.0.1", "2.2.1", ("st2", "st2mistral"), "mistral.upgrade"),
+        ("2.0.1", "2.2.1", ("st2",), "2.1.datastore-scopes"),
+        ("2.1.0", "2.1.1", ("st2", "st2mistral"), "packages.set"),
+        ("2.0.1", "2.1.1", ("st2", "st2mistral"), "2.1.datastore-scopes"),
+    ],
+)
+def test_the_point_of_no_return_is_the_first_step_that_cannot_be_taken_back(
+    release: str, target: str, packages: tuple[str, ...], where: str
+) -> None:
+    host = box("a", release, packages=packages)
+    offered: dict[str, tuple[str, ...]] = {name: (version(name, target), version(name, release)) for name in packages}
+    made = planned(target, replace(host, available=offered))
+    lines = plan_text(Plan((made,))).splitlines()
+    at_ = lines.index("    -- point of no return: see below --")
+    assert f"[{where}" in lines[at_ + 1] and made.point_of_no_return

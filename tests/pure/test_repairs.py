@@ -167,7 +167,8 @@ def test_hosts_that_use_another_database_are_not_taken_for_repaired(state: str) 
 def test_the_plan_of_an_upgrade_shows_the_revisions_and_the_tables_they_make() -> None:
     old = mistral("2.1.1", state="old", head="020", pending=("012", "013"), creates={"012": ("event_triggers_v2",)})
     plan = repairs.upgrade_mistral(deployment("a"), hosts(box("a", "2.2.1", mistral=old)))
-    assert "pending revisions: 012 (event_triggers_v2), 013" in plan.notes
+    (step,) = (step for phase in plan.phases for step in phase.steps if step.id == "mistral.upgrade")
+    assert step.changes == "pending revisions: 012 (event_triggers_v2), 013"
 
 
 def test_a_deployment_without_mistral_is_refused() -> None:
