@@ -1,6 +1,6 @@
 """How long st2 will be down: an estimate from what the same steps took before. Pure: phases and facts in, seconds out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout.execute import hosts_of, segments
@@ -89,16 +89,22 @@ def _seconds(step: Step, host: str, known: Known) -> int | None:
         return known[step.id, host]
     if others := [seconds for (id_, _), seconds in known.items() if id_ == step.id]:
         return max(others)
-    return MISTRAL_STOPS_S if step.id == "stop.units" and "mistral-server" in step.argv else LAB.get(step.id)
+    return MISTRAL_STOPS_S if _stops_mistral(step) else LAB.get(step.id)
 
 
-def _basis(steps: Iterable[Step], known: Known) -> str:
+def _stops_mistral(step: Step) -> bool:
+    return step.id == "stop.units" and "mistral-server" in step.argv
+
+
+def _basis(steps: Sequence[Step], known: Known) -> str:
     ids = tuple(dict.fromkeys(step.id for step in steps))
     ran = [each for each in ids if each in {id_ for id_, _ in known}]
     of_lab = [each for each in ids if each not in ran and each in LAB]
     parts = [f"{len(ran)} of {len(ids)} steps as they went on these hosts before"] if ran else []
     if of_lab:
         parts.append(f"{len(of_lab) if ran else 'steps'} as in a lab with small packages and databases")
+    if "stop.units" not in ran and any(_stops_mistral(step) for step in steps):
+        parts.append(f"the stop as long as Mistral's engine takes ({MISTRAL_STOPS_S} s)")
     text = ", ".join(parts)
     if unknown := [each for each in ids if each not in ran and each not in LAB]:
         text += f"; not counted, as nobody has measured it: {', '.join(unknown)}"

@@ -93,7 +93,8 @@ def _tree(plan: DeploymentPlan, who: str, *, each: bool = False) -> str:
 def _downtime(plan: DeploymentPlan, each: bool) -> str:
     stops = {phase.hop for phase in plan.phases if phase.name is Phase.STOP and not phase.ahead}
     over = f", over {len(stops)} stops" if len(stops) > 1 else ""
-    return f"about {duration(plan.downtime_s)}{' each' if each else ''}{over}. An estimate: {plan.downtime_from}"
+    about = f"up to {duration(plan.downtime_s)} each" if each else f"about {duration(plan.downtime_s)}"
+    return f"{about}{over}. An estimate: {plan.downtime_from}"
 
 
 def duration(seconds: int) -> str:
@@ -107,7 +108,7 @@ def duration(seconds: int) -> str:
 def _whole_downtime(plan: Plan) -> str:
     if len(plan.rollout.names) < 2:
         return ""
-    return f"expected downtime: about {duration(plan.downtime_s)} in all, as the batches follow each other"
+    return f"expected downtime over the whole roll, batch after batch: about {duration(plan.downtime_s)}"
 
 
 def _ahead(phases: list[PhasePlan], plan: DeploymentPlan) -> list[str]:
@@ -160,8 +161,8 @@ def rollout_text(rollout: Rollout) -> str:
 def _batches(rollout: Rollout) -> list[str]:
     first, *others = rollout.batches
     return [
-        f"  batch 1, the canary: {', '.join(first)}",
-        *(f"  batch {number}: {', '.join(names)}" for number, names in enumerate(others, 2)),
+        f"  batch 1, the canary: {fold(first)}",
+        *(f"  batch {number}: {fold(names)}" for number, names in enumerate(others, 2)),
     ]
 
 

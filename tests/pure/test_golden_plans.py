@@ -13,8 +13,10 @@ import pytest
 
 import migrations
 from rollout import preflight
+from rollout.batches import Pace
 from rollout.facts import Facts
-from rollout.plan import Plan, plan
+from rollout.journal import Record
+from rollout.plan import Plan, plan, whole
 from rollout.text import plan_text
 from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, yum_box
 
@@ -77,6 +79,16 @@ def one_that_needs_a_stop() -> tuple[dict[str, Facts], str]:
     return by_name(yum_box("yum1", "1.4.0")), "2.0.1"
 
 
+def four_boxes_alike_and_a_pair() -> tuple[dict[str, Facts], str]:
+    """Single boxes that go through the same are one tree; a ramp of batches, the estimate from what a box did before."""
+    boxes = [box(f"st2-{letter}", "2.0.1") for letter in "abcd"]
+    began = Record(1, "r0", "started", 100, "st2-d", "st2-d", step="2.0.1:stop.units", attempt=1)
+    slow = replace(
+        boxes[3], journal=(*settled_at("2.0.1", "st2-d", "st2-d"), began, replace(began, event="finished", at=190))
+    )
+    return by_name(*boxes[:3], slow, box("apt2", "2.0.1"), yum_box("yum2", "2.0.1")), "2.2.1"
+
+
 STORIES: tuple[Story, ...] = (
     one_apt_box_from_1_4_0,
     one_yum_box_from_2_0_1,
@@ -88,16 +100,29 @@ STORIES: tuple[Story, ...] = (
     one_that_died_half_way,
     one_upgraded_by_hand,
     one_that_needs_a_stop,
+    four_boxes_alike_and_a_pair,
 )
+# Of a story with several deployments: their hosts. The others are one deployment.
+SEVERAL = {
+    four_boxes_alike_and_a_pair: {
+        **{f"st2-{letter}": (f"st2-{letter}",) for letter in "abcd"},
+        "pair": ("apt2", "yum2"),
+    }
+}
 
 
 def planned(story: Story) -> Plan:
     """The plan of STORY, findings included, as `invoke plan` makes it."""
     facts, target = story()
-    who = deployment("pair" if len(facts) > 1 else next(iter(facts)), *facts)
-    made = plan(who, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
-    findings = preflight.inspect(who.name, facts, target, tuple(dict.fromkeys(phase.hop for phase in made.phases)))
-    return Plan((replace(made, findings=findings),), findings)
+    one = {"pair" if len(facts) > 1 else next(iter(facts)): tuple(facts)}
+    plans = []
+    for name, hosts in SEVERAL.get(story, one).items():
+        here = {host: facts[host] for host in hosts}
+        made = plan(deployment(name, *hosts), here, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+        found = preflight.inspect(name, here, target, tuple(dict.fromkeys(phase.hop for phase in made.phases)))
+        plans.append(replace(made, findings=found))
+    findings = tuple(finding for each in plans for finding in each.findings)
+    return whole(plans, Pace("1,50%,100%", 1), findings)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
