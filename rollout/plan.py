@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rollout import catalogue, codec, durations, path
-from rollout.actions import NOTHING_PENDING
+from rollout import catalogue, codec, durations, no_return, path
 from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, back_hosts, mistral_host
 from rollout.journal import settled
-from rollout.model import Deployment, DeploymentPlan, Finding, Hook, Migration, Phase, PhasePlan, Step
+from rollout.model import Deployment, DeploymentPlan, Finding, Hook, Migration, PhasePlan, Step
 from rollout.phases import hop_phases
 from rollout.versions import order
 
@@ -156,7 +155,7 @@ def plan(
         ),
         downtime_s=down.seconds,
         downtime_from=down.basis,
-        point_of_no_return=_no_return(phases),
+        point_of_no_return=no_return.sentence(phases),
     )
 
 
@@ -193,29 +192,3 @@ def _notes(facts: Mapping[str, Facts], origin: str, target: str) -> tuple[str, .
             f"executions_v2, {state.unfinished} of them unfinished (they will never finish)"
         )
     return tuple(notes)
-
-
-def turning_point(phases: tuple[PhasePlan, ...]) -> tuple[PhasePlan, Step] | None:
-    """The first step after which going back loses something; None where none does."""
-    for ids, names in (({"mistral.drop", "mistral.upgrade"}, {Phase.MIGRATIONS}), ({"packages.set"}, set())):
-        for phase in phases:
-            for step in phase.steps:
-                # What has nothing to bring forward takes nothing back either.
-                if (step.id in ids and step.changes != NOTHING_PENDING) or phase.name in names:
-                    return phase, step
-    return None
-
-
-def _no_return(phases: tuple[PhasePlan, ...]) -> str:
-    at = turning_point(phases)
-    if at is None:
-        return ""
-    phase, step = at
-    if step.id == "mistral.upgrade":
-        return (
-            "mistral.upgrade. Before it: put the old package versions back and start. After it: only the dump of the "
-            "backup phase goes back, and what Mistral stored since is lost"
-        )
-    if phase.name is Phase.MIGRATIONS:
-        return "the first step of migrations: the datastore is rewritten, and no dump of MongoDB is made here"
-    return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"

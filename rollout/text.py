@@ -8,7 +8,8 @@ from rollout import codec
 from rollout.batches import Rollout
 from rollout.fold import fold
 from rollout.model import DeploymentPlan, Finding, Kind, Phase, PhasePlan, Repeat, Scope, Step
-from rollout.plan import Plan, turning_point
+from rollout.no_return import turning_point
+from rollout.plan import Plan
 from rollout.quote import shell
 
 MOST_NAMES = 8  # of a sentence

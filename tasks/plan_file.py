@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rollout.errors import PlanFileError
+from rollout.moved import grounds
 from rollout.plan import Plan
-from rollout.plan_file import Asked, PlanFile, grounds, read, schema_of
+from rollout.plan_file import Asked, PlanFile, read, schema_of
 from tasks.edge import VERSION, Desk
 from tasks.work import Work
 

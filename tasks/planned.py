@@ -7,8 +7,9 @@ from rollout import codec
 from rollout.errors import FactsMoved, PlanRefused, UsageError
 from rollout.facts import Facts
 from rollout.model import Deployment, DeploymentPlan, Hook
+from rollout.moved import grounds, moved_facts, moved_hosts, moved_plan, standing
 from rollout.plan import Plan, whole
-from rollout.plan_file import PlanFile, grounds, moved_facts, moved_hosts, moved_plan, standing
+from rollout.plan_file import PlanFile, masked
 from tasks.edge import Desk
 from tasks.plan import findings_of, work_of
 from tasks.plan_file import read_file
@@ -121,7 +122,7 @@ def _lines_of_facts(file: PlanFile, facts: Mapping[str, Facts], *, steps_too: bo
 
 def _moved_hooks(sitting: Desk, then: Plan) -> list[str]:
     def told(hooks: Iterable[Hook]) -> set[str]:
-        return {sitting.mask(codec.canonical(replace(each, deployments=()))) for each in hooks}
+        return {codec.canonical(masked(codec.encode(replace(each, deployments=())), sitting.mask)) for each in hooks}
 
     names = set(then.rollout.names)
     now = [each for each in sitting.hooks if names & set(each.deployments)]

@@ -16,10 +16,11 @@ from rollout.codec import digest
 from rollout.errors import PlanFileError
 from rollout.facts import Facts, LockFacts, Session
 from rollout.journal import Record
-from rollout.model import DeploymentPlan, Hook, UnitState
+from rollout.model import DeploymentPlan, Finding, Hook, Severity, UnitState
+from rollout.moved import grounds, moved_facts, moved_plan, standing
 from rollout.plan import Plan, plan, revisions, whole
-from rollout.plan_file import Asked, PlanFile, grounds, moved_facts, moved_plan, read, standing
-from rollout.secret import Mask
+from rollout.plan_file import Asked, PlanFile, read
+from rollout.secret import Mask, Secret
 from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, yum_box
 from tests.pure.strategies import Site
 from tests.pure.test_plan_properties import journeys
@@ -102,6 +103,25 @@ def test_a_secret_in_a_hook_is_not_written() -> None:
     hook = Hook("before-run", ("curl", "https://ops:s3cret@lb/drain"), inventory="prod", deployments=("who",))
     text = text_of(file_of(PAIR, hooks=(hook,)))
     assert "s3cret" not in text and read("plan.json", text).plan.rollout.hooks[0].argv[1] == "https://[secret]@lb/drain"
+
+
+def test_a_password_that_is_a_word_of_every_command_spoils_none_of_them() -> None:
+    mask, file = Mask(), file_of(PAIR)
+    mask.learn(Secret("stackstorm"))
+    again = read("plan.json", file.text(TOOL, mask))
+    assert [each.phases for each in again.plan.deployments] == [each.phases for each in file.plan.deployments]
+
+
+def test_what_a_finding_quotes_of_a_host_is_masked() -> None:
+    file = file_of(PAIR)
+    found = Finding("k", Severity.WARNING, "apt2", "mongodb://st2:s3cret@db is slow", "look")
+    held = replace(file.plan, findings=(found,), deployments=(replace(file.plan.deployments[0], findings=(found,)),))
+    assert "s3cret" not in replace(file, plan=held).text(TOOL, Mask())
+
+
+def test_a_url_without_a_secret_does_not_run_into_what_stands_behind_it() -> None:
+    hook = Hook("before-run", ("curl", "http://lb", "a@b"), inventory="prod", deployments=("who",))
+    assert read("plan.json", text_of(file_of(PAIR, hooks=(hook,)))).plan.rollout.hooks == (hook,)
 
 
 def test_the_command_that_writes_it_anew_has_every_flag_that_is_not_the_usual() -> None:
