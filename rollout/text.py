@@ -107,7 +107,7 @@ def duration(seconds: int) -> str:
 
 
 def _whole_downtime(plan: Plan) -> str:
-    if len(plan.rollout.names) < 2:
+    if len(plan.rollout.names) < 2 or not plan.downtime_s:
         return ""
     return f"expected downtime over the whole roll, batch after batch: about {duration(plan.downtime_s)}"
 

@@ -86,9 +86,12 @@ def upgrade(
 
 
 def _place(out: str, plan: str, *, dry: bool) -> Path | None:
-    if out and (plan or not dry):
+    if out and plan:
+        raise UsageError(f"--out {out}: the plan is in a file already, {plan}", "leave --out out")
+    if out and not dry:
         raise UsageError(
-            "--out writes a plan that is new, and is for a look", "invoke plan --hosts NAME --out FILE, or add --dry"
+            f"--out {out}: an upgrade writes no file, it keeps its plan on the hosts",
+            "invoke plan --hosts NAME --out FILE, or add --dry",
         )
     return place_of(out)
 

@@ -1,11 +1,13 @@
 """A plan that is written, sent round and carried out on a real host: refused while a fact is moved, run when it is back."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from lab.topology import DEPLOYMENTS, SUDO_PASSWORD
+from rollout.durations import LAB
 from tests.lab.desk import Operator, write_inventory
 from tests.lab.ground import Ground
 
@@ -43,6 +45,9 @@ def test_a_plan_is_kept_refused_while_a_fact_is_moved_and_carried_out_when_it_is
     steps = [f"{phase['hop']}:{step['id']}" for phase in plan["phases"] for step in phase["steps"]]
     journal = operator.journal("apt1")
     assert [each["step"] for each in journal if each["event"] == "finished"] == steps
+
+    measured = operator.types("dev.durations", "--hosts", "apt1").out
+    assert set(LAB) <= set(re.findall(r'^ {4}"(\S+)": \d+,$', measured, re.MULTILINE)), measured
 
     again = operator.types("upgrade", "--plan", str(place), "--yes")
     assert again.code == 0 and "nothing to do" in again.err, again.all

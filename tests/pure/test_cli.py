@@ -48,8 +48,12 @@ def tasks() -> dict[str, dict[str, Any]]:
     return {task["name"]: task for task in json.loads(said.stdout)}
 
 
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = typed(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -142,8 +146,31 @@ def test_help_is_shown_and_nothing_is_run() -> None:
 def test_a_pace_that_is_none_is_refused_before_any_host_is_asked(
     command: str, flags: tuple[str, ...], what: str
 ) -> None:
-    words = (sys.executable, "-m", "invoke", command, "--hosts", "nobody-of-this-name", *flags)
-    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    said = typed(sys.executable, "-m", "invoke", command, "--hosts", "nobody-of-this-name", *flags)
     assert said.returncode == 2 and said.stdout == ""
     error, hint = said.stderr.splitlines()
     assert error == f"stormlift: error: {what}" and hint.startswith("stormlift: hint: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "hint"),
+    [
+        (("upgrade", "--plan", "nowhere.json", "--yes"), "nowhere.json cannot be read: No such file", "invoke plan"),
+        (("upgrade", "--plan", "README.md", "--yes"), "README.md is no file of a plan, or is cut off", "invoke plan"),
+        (("plan", "--hosts", "x", "--out", "no/where"), "no/where cannot be written: there is no directory", "--out"),
+        (("plan", "--hosts", "x", "--out", "README.md"), "README.md is there, and is no file of a plan", "--out"),
+        (("upgrade", "--hosts", "x", "--out", "p.json", "--yes"), "--out p.json: an upgrade writes no file", "--dry"),
+        (
+            ("upgrade", "--plan", "p.json", "--dry", "--out", "q.json"),
+            "--out q.json: the plan is in a file already",
+            "--out",
+        ),
+    ],
+)
+def test_a_file_of_a_plan_that_is_none_is_refused_before_any_host_is_asked(
+    words: tuple[str, ...], what: str, hint: str
+) -> None:
+    said = typed(sys.executable, "-m", "invoke", *words)
+    first, second = said.stderr.splitlines()
+    assert first.startswith(f"stormlift: error: {what}") and said.returncode == 2 and said.stdout == ""
+    assert second.startswith("stormlift: hint: ") and hint in second

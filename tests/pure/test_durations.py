@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 import migrations
-from rollout.batches import Pace
+from rollout import repairs
+from rollout.batches import UNGATED, Pace
 from rollout.durations import BETWEEN_PHASES_S, LAB, MISTRAL_STOPS_S, earlier, expected
 from rollout.facts import Facts
 from rollout.journal import Record
@@ -127,6 +128,15 @@ def test_over_the_whole_roll_the_longest_of_each_batch_counts() -> None:
     assert "expected downtime over the whole roll, batch after batch: about 10 min" in plan_text(
         whole((plans[0], slow, plans[2]), Pace("1,100%"))
     )
+
+
+def test_what_stops_nothing_for_a_while_says_nothing_of_a_downtime() -> None:
+    boxes = [box(name, "2.2.1", settled="2.2.1") for name in ("a", "b")]
+    for command in (repairs.stop_services, repairs.reload_services):
+        plans = [command(deployment(each.host), by_name(each)) for each in boxes]
+        assert "expected downtime" not in plan_text(whole(plans, UNGATED))
+    restarts = [repairs.restart_services(deployment(each.host), by_name(each)) for each in boxes]
+    assert plan_text(whole(restarts, UNGATED)).count("expected downtime") == 2  # of each, and of the whole
 
 
 def test_seconds_are_said_as_an_operator_says_them() -> None:
