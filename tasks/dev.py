@@ -31,7 +31,8 @@ def check(c: Context) -> None:
 def durations(c: Context, hosts: str = "") -> None:
     """Show the seconds that each step took last, the longest of all hosts, as rollout/durations.py has them."""
     with desk(c) as sitting:
-        facts = sitting.fleet.facts(sitting.select(hosts, whole=False).hosts)
+        selected = sitting.select(hosts, whole=False).hosts
+        facts = sitting.fleet.facts(selected)
         longest: dict[str, int] = {}
         for each in facts.values():
             for (step, _), seconds in earlier(each.journal).items():

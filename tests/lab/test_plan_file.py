@@ -46,8 +46,8 @@ def test_a_plan_is_kept_refused_while_a_fact_is_moved_and_carried_out_when_it_is
     journal = operator.journal("apt1")
     assert [each["step"] for each in journal if each["event"] == "finished"] == steps
 
-    measured = operator.types("dev.durations", "--hosts", "apt1").out
-    assert set(LAB) <= set(re.findall(r'^ {4}"(\S+)": \d+,$', measured, re.MULTILINE)), measured
+    measured = operator.types("dev.durations", "--hosts", "apt1")
+    assert set(LAB) <= set(re.findall(r'^ {4}"(\S+)": \d+,$', measured.out, re.MULTILINE)), measured.all
 
     again = operator.types("upgrade", "--plan", str(place), "--yes")
     assert again.code == 0 and "nothing to do" in again.err, again.all
