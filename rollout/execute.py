@@ -171,6 +171,11 @@ class Run:
                 "from": self.plan.origin,
                 "to": self.plan.target,
                 "before": before,
+                "waived": [
+                    {"key": each.key, "host": each.host, "reason": each.waived}
+                    for each in self.plan.findings
+                    if each.waived
+                ],
             }
             link.keep(self.id, PLAN_FILE, canonical(self.plan))
             link.record([self._line("opened", host=name, digest=digest(self.plan), data=data)])

@@ -167,13 +167,14 @@ class Migration:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found."""
+    """What a check found; `waived` is the reason for which an operator goes on all the same."""
 
     key: str
     severity: Severity
     host: str
     cause: str
     remedy: str
+    waived: str = ""
 
 
 @dataclass(frozen=True)

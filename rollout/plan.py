@@ -1,6 +1,6 @@
 """Decide what a deployment needs. Pure: facts in, plan out, nothing is run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from rollout.journal import settled
 from rollout.model import Deployment, DeploymentPlan, Finding, Hook, Migration, PhasePlan, Step
 from rollout.phases import hop_phases
 from rollout.versions import order
+from rollout.waivers import Waiver, ungated
 
 SCHEMA = "stormlift.plan/1"
 
@@ -117,6 +118,7 @@ def plan(
     migrations: Iterable[Migration],
     findings: tuple[Finding, ...] = (),
     known_until: str = "",
+    waivers: Sequence[Waiver] = (),
 ) -> DeploymentPlan:
     """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included.
 
@@ -139,6 +141,7 @@ def plan(
     for number, hop in enumerate(hops):
         steps = late + hop.steps if number == 0 else hop.steps
         phases += hop_phases(facts, hop, steps, before, first=number == 0)
+    phases = ungated(phases, waivers, deployment.name)
     down = durations.expected(phases, facts)
     return DeploymentPlan(
         name=deployment.name,

@@ -18,11 +18,12 @@ FAMILY = "stormlift.plan"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the operator asked for: the words of --hosts and --to, and the pace."""
+    """What the operator asked for: the words of --hosts, --to and every --waive, and the pace."""
 
     hosts: str
     to: str
     pace: Pace
+    waive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class PlanFile:
         usual, pace = codec.encode(Pace()), codec.encode(self.asked.pace)
         flags = [("hosts", self.asked.hosts), ("to", self.asked.to)]
         flags += [(key.removesuffix("_s").replace("_", "-"), pace[key]) for key in pace if pace[key] != usual[key]]
+        flags += [("waive", each) for each in self.asked.waive]
         words = [word for flag, value in flags if value != "" for word in (f"--{flag}", str(value))]
         return shell(("invoke", "plan", *words, "--out", name))
 

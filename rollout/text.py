@@ -25,12 +25,14 @@ def plan_text(plan: Plan) -> str:
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
-    """The findings, a line of cause and a line of remedy each; the same one on several hosts is said once."""
+    """The findings, a line of cause and a line of remedy each, or of the reason of one that is waived; the same one on
+    several hosts is said once."""
     hosts: dict[Finding, list[str]] = {}
     for each in findings:
         hosts.setdefault(replace(each, host=""), []).append(each.host)
     return "\n".join(
-        f"{each.severity.value}: {fold(names)}: {each.cause} [{each.key}]\n    {each.remedy}"
+        f"{each.severity.value}{', waived' if each.waived else ''}: {fold(names)}: {each.cause} [{each.key}]\n"
+        f"    {f'waived: {each.waived}' if each.waived else each.remedy}"
         for each, names in hosts.items()
     )
 

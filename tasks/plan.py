@@ -1,7 +1,7 @@
 """invoke plan: what an upgrade would do; changes nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from invoke.context import Context
@@ -17,6 +17,7 @@ from rollout.plan import plan as plan_of
 from rollout.plan_file import Asked
 from rollout.status import reachable
 from rollout.text import plan_text
+from rollout.waivers import Waiver, idle, read, waived
 from tasks.edge import HOSTS_HELP, Desk, command, desk, whole_number
 from tasks.plan_file import OUT_HELP, file_of, place_of, write
 from tasks.work import Work, fresh_run, open_work, stop_if_inhibited
@@ -33,22 +34,28 @@ def target_of(deployment: Deployment, facts: dict[str, Facts], to: str) -> str:
     )
 
 
-def works_of(sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: bool = False) -> tuple[list[Work], Plan]:
+def works_of(
+    sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: bool = False, waive: Iterable[str] = ()
+) -> tuple[list[Work], Plan]:
     """Facts and a plan for every deployment that HOSTS names; a run that is open keeps the plan that it began with."""
+    waivers = read(waive)
     selected = sitting.select(hosts, whole=True).deployments
     skipped = unreachable(sitting, selected) if skip_unreachable else ()
     deployments = [each for each in selected if each.name not in {left_out.name for left_out in skipped}]
     facts = sitting.fleet.facts(host for deployment in deployments for host in deployment.hosts)
     run = fresh_run()
     works = [
-        work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run) for each in deployments
+        work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run, waivers)
+        for each in deployments
     ]
-    return works, whole((work.plan for work in works), pace, findings_of(works), sitting.hooks, skipped)
+    findings = findings_of(works, waivers)
+    _say_idle(sitting, works, waivers, findings)
+    return works, whole((work.plan for work in works), pace, findings, sitting.hooks, skipped)
 
 
-def findings_of(works: Sequence[Work]) -> tuple[Finding, ...]:
+def findings_of(works: Sequence[Work], waivers: Sequence[Waiver] = ()) -> tuple[Finding, ...]:
     """What was found for all of WORKS; a run that is taken up was looked at when it began."""
-    findings = preflight.shared_databases({work.deployment.name: work.facts for work in works})
+    findings = waived(preflight.shared_databases({work.deployment.name: work.facts for work in works}), waivers)
     for work in works:
         findings += work.plan.findings if not work.resumed else ()
         if not work.plan.empty:
@@ -70,7 +77,9 @@ def unreachable(sitting: Desk, deployments: tuple[Deployment, ...]) -> tuple[Ski
     return tuple(skipped)
 
 
-def work_of(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str) -> Work:
+def work_of(
+    sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str, waivers: Sequence[Waiver] = ()
+) -> Work:
     """The plan of one DEPLOYMENT, as FACTS make it; a run that is open keeps its own. Raises PlanRefused, UsageError."""
     resumed = open_work(sitting, deployment, facts)
     if resumed:
@@ -81,12 +90,22 @@ def work_of(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: 
             )
         return resumed
     target = target_of(deployment, facts, to)
-    plan = plan_of(deployment, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+    plan = plan_of(deployment, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL, waivers=waivers)
     stops = tuple(dict.fromkeys(phase.hop for phase in plan.phases))
     findings = preflight.inspect(deployment.name, facts, target, stops)
     findings += concerns.findings(facts, hops_of(facts, target, migrations.ALL))
-    return Work(deployment, replace(plan, findings=findings), facts, run)
+    return Work(deployment, replace(plan, findings=waived(findings, waivers, deployment.name)), facts, run)
 
+
+def _say_idle(sitting: Desk, works: list[Work], waivers: Sequence[Waiver], findings: Sequence[Finding]) -> None:
+    kept = [finding for work in works if work.resumed for finding in work.plan.findings]
+    for each in idle(waivers, [*findings, *kept]):
+        sitting.say(f"nothing to waive: {each} was not found")
+
+
+WAIVE_HELP = {
+    "waive": "go on all the same: KEY=REASON, or KEY@HOST=REASON; the reason is journalled; may be given again"
+}
 
 PACE_HELP = {
     "batch": "deployments at a time: a number, a percentage, or a ramp such as 1,25%,100%; the first batch is the canary",
@@ -127,8 +146,10 @@ def _whole(text: str | None, flag: str, usual: int) -> int:
         "to": "the release to plan for, e.g. 2.2.1",
         **PACE_HELP,
         "out": OUT_HELP,
+        **WAIVE_HELP,
         "json": "one JSON object on stdout",
-    }
+    },
+    iterable=["waive"],
 )
 def plan(
     c: Context,
@@ -140,16 +161,17 @@ def plan(
     soak: str = "10",
     gate_deadline: str = "120",
     out: str = "",
+    waive: list[str] | None = None,
     json: bool = False,
 ) -> None:
     """Read every host and show what an upgrade would do, and in which batches; changes nothing."""
     pace = pace_of(batch, max_failures, wait_between, soak, gate_deadline)
     with desk(c) as sitting:
         place = place_of(out)
-        works, planned = works_of(sitting, hosts, to, pace)
+        works, planned = works_of(sitting, hosts, to, pace, waive=waive or ())
         sitting.out(_json(planned) if json else plan_text(planned))
         if place:
-            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace)))
+            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace, tuple(waive or ()))))
         stop_if_inhibited(planned)
 
 

@@ -10,6 +10,7 @@ from rollout.model import Deployment, DeploymentPlan, Hook
 from rollout.moved import grounds, moved_facts, moved_hosts, moved_plan, standing
 from rollout.plan import Plan, whole
 from rollout.plan_file import PlanFile, masked
+from rollout.waivers import read as waivers
 from tasks.edge import Desk
 from tasks.plan import findings_of, work_of
 from tasks.plan_file import read_file
@@ -26,6 +27,7 @@ class Flags:
     to: str
     pace: Mapping[str, str | None]
     skip_unreachable: bool = False
+    waive: tuple[str, ...] = ()
 
 
 def works_of_file(sitting: Desk, name: str, flags: Flags) -> tuple[list[Work], Plan]:
@@ -49,8 +51,8 @@ def works_of_file(sitting: Desk, name: str, flags: Flags) -> tuple[list[Work], P
     moved += _moved_hooks(sitting, file.plan)
     if moved:
         raise _moved(name, file, moved)
-    planned = whole((w.plan for w in works), file.asked.pace, findings_of(current), sitting.hooks, file.plan.skipped)
-    return works, planned
+    findings = findings_of(current, waivers(file.asked.waive))
+    return works, whole((work.plan for work in works), file.asked.pace, findings, sitting.hooks, file.plan.skipped)
 
 
 def _agree(name: str, file: PlanFile, flags: Flags) -> None:
@@ -65,6 +67,11 @@ def _agree(name: str, file: PlanFile, flags: Flags) -> None:
         flag, given, there = wrong[0]
         flag = flag.replace("_", "-")
         raise UsageError(f"--{flag} {given}: {name} says {there}", f"leave --{flag} out, or: {file.again(name)}")
+    if flags.waive and set(flags.waive) != set(file.asked.waive):
+        raise UsageError(
+            f"--waive: {name} waives {' and '.join(file.asked.waive) or 'nothing'}",
+            f"leave --waive out, or: {replace(file, asked=replace(file.asked, waive=flags.waive)).again(name)}",
+        )
     if flags.skip_unreachable:
         raise UsageError(
             "--skip-unreachable: with --plan all deployments of the file are upgraded", "leave --skip-unreachable out"
@@ -105,7 +112,7 @@ def _held_against(
         return work, work, (f"{plan.name}: a run is open that was begun with another plan",)
     now, lines = work, tuple(_lines_of_facts(file, facts))
     try:
-        now = work_of(sitting, deployment, facts, plan.target, run)
+        now = work_of(sitting, deployment, facts, plan.target, run, waivers(file.asked.waive))
     except PlanRefused as error:
         return work, now, (*lines, f"{plan.name}: no plan can be made now: {error.message}")
     if changed := moved_plan(plan, now.plan):

@@ -135,8 +135,8 @@ def show_plan(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> N
 
 
 def stop_if_inhibited(plan: Plan) -> None:
-    """Raise Inhibited when a finding forbids any change."""
-    stops = [finding for finding in plan.findings if finding.severity is Severity.INHIBITOR]
+    """Raise Inhibited when a finding that is not waived forbids any change."""
+    stops = [each for each in plan.findings if each.severity is Severity.INHIBITOR and not each.waived]
     if stops:
         raise Inhibited(
             f"{len(stops)} finding{'s' if len(stops) > 1 else ''} must be settled first: "

@@ -149,3 +149,29 @@ def test_bare_recover_works_in_an_inventory_of_one(operator: Operator, tmp_path:
     data["deployments"] = {"apt1": ["apt1"]}
     (tmp_path / "lab.yml").write_text(yaml.safe_dump(data))
     refused(operator.types("mistral.recover", "--yes"), 2, "mistral.recover repairs a broken database only")
+
+
+SMALL = """mkdir -p /run/small && mount -t tmpfs -o size=8m tmpfs /run/small && mkdir /run/small/upper /run/small/work &&
+mount -t overlay -o lowerdir=/opt,upperdir=/run/small/upper,workdir=/run/small/work overlay /opt"""
+
+
+def test_a_finding_is_waived_by_its_name_with_a_reason(operator: Operator, fleet: Fleet) -> None:
+    fleet.execute("apt1", "sh", "-c", SMALL)
+    try:
+        words = ("plan", "--hosts", "apt1", "--waive")
+        refused(operator.types("upgrade", "--hosts", "apt1", "--yes"), 2, "/opt has", "free space under /opt")
+        refused(operator.types(*words, "disk-short"), 2, "KEY=REASON")
+        said = operator.types(*words, "disk-short=the volume grows at noon", "--waive", "disk-shrot=oh")
+        assert said.code == 0 and "inhibitor, waived: apt1: /opt has" in said.out, said.all
+        assert "waived: the volume grows at noon" in said.out and "nothing to waive: disk-shrot" in said.err
+    finally:
+        fleet.execute("apt1", "sh", "-c", "umount /opt && umount /run/small")
+
+
+def test_what_would_fail_in_the_middle_cannot_be_waived(operator: Operator, fleet: Fleet) -> None:
+    fleet.execute("apt1", "apt-mark", "hold", "st2web")
+    try:
+        words = ("upgrade", "--hosts", "apt1", "--yes", "--waive", "package-held=I know")
+        refused(operator.types(*words), 2, "package-held cannot be waived", "apt-mark unhold st2web")
+    finally:
+        fleet.execute("apt1", "apt-mark", "unhold", "st2web")

@@ -217,7 +217,7 @@ def test_the_json_of_a_plan_has_the_keys_that_are_promised() -> None:
     assert {"schema", "hash", "deployments", "findings"} <= set(data)
     assert data["schema"] == "stormlift.plan/1" and len(data["hash"]) == 64
     assert data["findings"] == [
-        {"key": "disk-short", "severity": "warning", "host": "a", "cause": "cause", "remedy": "remedy"}
+        {"key": "disk-short", "severity": "warning", "host": "a", "cause": "cause", "remedy": "remedy", "waived": ""}
     ]
     for phase in data["deployments"][0]["phases"]:
         for step in phase["steps"]:

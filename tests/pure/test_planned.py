@@ -18,7 +18,7 @@ from rollout.facts import Facts
 from rollout.journal import Record
 from rollout.model import Deployment, Finding, Hook, Severity
 from rollout.plan import Plan
-from rollout.plan_file import Asked
+from rollout.plan_file import Asked, read
 from rollout.secret import Mask
 from tasks.edge import Desk
 from tasks.plan import works_of
@@ -144,6 +144,7 @@ def test_flags_that_say_the_same_are_welcome(estate: Estate, kept: str) -> None:
         (Flags("", "", {"max_failures": "0"}), "--max-failures 0: "),
         (Flags("", "", {"wait_between": "5"}), "--wait-between 5: "),
         (Flags("", "", {}, True), "--skip-unreachable: "),
+        (Flags("", "", {}, waive=("disk-short=small",)), "--waive: .* waives nothing"),
     ],
 )
 def test_flags_that_say_something_else_are_refused(estate: Estate, kept: str, flags: Flags, why: str) -> None:
@@ -205,6 +206,18 @@ def test_what_stops_now_stops_with_its_remedy_although_the_plan_still_fits(estat
     with pytest.raises(Inhibited, match="apt1: /var has 0 MiB free") as caught:
         stop_if_inhibited(planned)
     assert caught.value.hint == "free space under /var"
+
+
+def test_what_the_file_waives_is_waived_again_and_for_no_other_reason(estate: Estate, tmp_path: Path) -> None:
+    estate.facts["apt1"] = replace(estate.facts["apt1"], free_kib={"/var": 10, "/opt": 10 << 20})
+    words, place = ("disk-short=the volume grows tonight",), tmp_path / "p.json"
+    works, planned = works_of(estate.desk(), "lone", "", Pace(), waive=words)
+    write(estate.desk(), place, file_of(works, planned, Asked("lone", "", Pace(), words)))
+    again = typed(estate, str(place))[1]
+    stop_if_inhibited(again)
+    assert again == planned
+    assert [each.waived for each in again.findings if each.key == "disk-short"] == ["the volume grows tonight"]
+    assert "--waive 'disk-short=the volume grows tonight'" in read(str(place), place.read_text()).again("p.json")
 
 
 def test_every_remedy_is_a_line_of_the_hint_once() -> None:
