@@ -48,8 +48,9 @@ facts_unhealthy() {
 }
 
 facts_held() {
-  if have apt-mark; then
-    apt-mark showhold $_packages 2>/dev/null
+  if have dpkg-query; then # apt-mark would write apt's cache
+    # shellcheck disable=SC2086
+    dpkg-query -W -f '${Status} ${Package}\n' $_packages 2>/dev/null | sed -n 's/^hold .* //p'
   elif [ -s /etc/dnf/plugins/versionlock.list ] || [ -s /etc/yum/pluginconf.d/versionlock.list ]; then
     for _name in $_packages; do
       grep -qsE "^!?([0-9]+:)?$_name-[0-9]" /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list && echo "$_name"
@@ -88,8 +89,14 @@ apt_available() {
   apt-cache "$@" madison $_packages 2>/dev/null | awk -F'|' '{ gsub(/ /, ""); print $1, $2 }'
 }
 
+# yum and dnf keep metadata, logs and a list for a shell's completion even when they are only asked: all of it aside.
+yum_aside() {
+  printf '%s\n' "--setopt=cachedir=$_aside" "--setopt=logdir=$_aside" --disableplugin=generate_completion_cache
+}
+
 yum_available() {
-  set -- "--setopt=cachedir=$_aside"
+  # shellcheck disable=SC2046
+  set -- $(yum_aside)
   if grep -qis stackstorm /etc/yum.repos.d/*.repo; then set -- "$@" '--disablerepo=*' '--enablerepo=*tack*torm*'; fi
   # shellcheck disable=SC2086
   limit 120 yum -q "$@" list --showduplicates --available $_packages 2>"$_aside/said" \
@@ -118,16 +125,29 @@ owned() {
 # What st2 relies on, as it is here and as the repositories offer it.
 facts_versions() {
   have node && node --version 2>/dev/null | sed 's/^v/node /'
+  facts_offered
+  mongodb_version
+}
+
+# By the metadata that the host has; what apt and yum make of it while they are asked goes aside.
+facts_offered() {
+  _aside=$(mktemp -d) || return 0
   if have apt-cache; then
+    cp -p /var/cache/apt/*pkgcache.bin "$_aside" 2>/dev/null
     for _offer in node-offered:nodejs python-offered:python3.6; do
-      apt-cache policy "${_offer#*:}" 2>/dev/null | sed -n "s/^ *Candidate: \\([0-9].*\\)/${_offer%:*} \\1/p"
+      apt-cache -o "Dir::Cache=$_aside" policy "${_offer#*:}" 2>/dev/null \
+        | sed -n "s/^ *Candidate: \\([0-9].*\\)/${_offer%:*} \\1/p"
     done
   elif have yum; then
     rpm -q --qf 'python-offered %{VERSION}\n' python3-devel 2>/dev/null | grep -v 'not installed'
-    yum -C -q list available nodejs python3-devel 2>/dev/null \
+    for _kept in /var/cache/dnf /var/cache/yum/*/*; do
+      [ ! -d "$_kept" ] || cp -rs "$_kept/." "$_aside" 2>/dev/null
+    done
+    # shellcheck disable=SC2046
+    yum -C -q $(yum_aside) list available nodejs python3-devel 2>/dev/null \
       | awk '$1 ~ /^nodejs\./ { print "node-offered", $2 } $1 ~ /^python3-devel\./ { print "python-offered", $2 }'
   fi
-  mongodb_version
+  rm -rf "$_aside"
 }
 
 # By the client library of st2 with its own credentials; a server on this host says it without.
