@@ -277,20 +277,6 @@ def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
         )
 
 
-def refuse_baseline(deployment: Deployment, facts: Hosts, release: str) -> None:
-    """Raise PlanRefused where RELEASE cannot be what DEPLOYMENT was brought to: a run is open, or older packages are there."""
-    for name, each in facts.items():
-        if opened := open_run(each.journal):
-            raise PlanRefused(
-                f"{name}: run {opened.run} is open", f"go on with it: invoke upgrade --hosts {deployment.name}"
-            )
-        if each.release and order(each.release) < order(release):
-            raise PlanRefused(
-                f"{name}: {each.release} is installed, so the migrations up to {release} cannot all have run",
-                f"invoke upgrade --hosts {deployment.name} --to {release}",
-            )
-
-
 def half_way(opened: Record, facts: Hosts) -> bool:
     """True when some leg of the run has begun with the packages and has not started its services."""
     begun = _legs(opened, facts, ":packages.set", "started")

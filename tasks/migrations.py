@@ -7,13 +7,12 @@ from invoke.context import Context
 
 import migrations
 from rollout import catalogue
-from rollout.codec import canonical
+from rollout.baseline import afterwards, lines, overtaken
 from rollout.errors import UsageError
-from rollout.journal import VERSION as JOURNAL
-from rollout.model import Scope
+from rollout.facts import Facts
+from rollout.model import Deployment
 from rollout.quote import shell
-from rollout.repairs import refuse_baseline
-from tasks.edge import HOSTS_HELP, VERSION, command, desk
+from tasks.edge import HOSTS_HELP, VERSION, Desk, command, desk
 from tasks.screen import table
 from tasks.work import fresh_run
 
@@ -50,11 +49,14 @@ def list_(c: Context, json: bool = False) -> None:
     help={
         "hosts": HOSTS_HELP,
         "release": "the release whose migrations were all run",
+        "abandon": "end the upgrade that is open there, which somebody overtook by hand",
         "reason": "why; kept in the journal",
         "yes": "do not ask",
     }
 )
-def baseline(c: Context, hosts: str = "", release: str = "", reason: str = "", yes: bool = False) -> None:
+def baseline(
+    c: Context, hosts: str = "", release: str = "", abandon: bool = False, reason: str = "", yes: bool = False
+) -> None:
     """Tell the journal which release a deployment is at, after somebody upgraded it by hand."""
     if not release:
         raise UsageError(
@@ -65,25 +67,45 @@ def baseline(c: Context, hosts: str = "", release: str = "", reason: str = "", y
     with desk(c) as sitting:
         selection = sitting.select(hosts, whole=True)
         facts = sitting.fleet.facts(host for each in selection.deployments for host in each.hosts)
-        for deployment in selection.deployments:
-            refuse_baseline(deployment, {host.name: facts[host.name] for host in deployment.hosts}, release)
+        of = {each.name: {host.name: facts[host.name] for host in each.hosts} for each in selection.deployments}
+        ends = {each.name: overtaken(each, of[each.name], release, abandon=abandon) for each in selection.deployments}
+        if abandon and not reason:
+            raise UsageError("why is the run abandoned? --reason is missing", "--reason TEXT is kept in the journal")
         if sitting.dry:
             return
-        sitting.confirm(f"settle {', '.join(d.name for d in selection.deployments)} at {release}?", yes)
+        runs = ", ".join(run for run in ends.values() if run)
+        what = f"settle {', '.join(ends)} at {release}" + (f" and abandon {runs}" if runs else "")
+        sitting.confirm(f"{what}?", yes)
         for deployment in selection.deployments:
-            line = canonical(
-                {
-                    "v": JOURNAL,
-                    "run": fresh_run(),
-                    "event": "settled",
-                    "at": int(time.time()),
-                    "by": sitting.by,
-                    "deployment": deployment.name,
-                    "scope": Scope.DEPLOYMENT.value,
-                    "tool": f"stormlift {VERSION}",
-                    "data": {"release": release, "reason": reason, "baseline": True},
-                }
-            )
-            for host in deployment.hosts:
-                sitting.fleet[host.name].record([line])
-            sitting.out(f"{deployment.name}: settled at {release}")
+            _settle(sitting, deployment, of[deployment.name], release, ends[deployment.name], reason)
+
+
+def _settle(
+    sitting: Desk, deployment: Deployment, facts: dict[str, Facts], release: str, abandons: str, reason: str
+) -> None:
+    """Write it down on every host, under the lock: whoever holds it may be in the middle of the run. Raises Locked."""
+    from remote.fleet import reached
+    from remote.lock import DeploymentLock
+
+    run = fresh_run()
+    links = reached(sitting.fleet, facts)
+    fence = 1 + max(each.fence for each in facts.values())
+    me = sitting.me(run, abandons)
+    with DeploymentLock(deployment.name, links, me, "migrations.baseline", "", fence, sitting.say) as lock:
+        said = lines(
+            deployment,
+            release,
+            run=run,
+            abandons=abandons,
+            reason=reason,
+            by=sitting.by,
+            tool=f"stormlift {VERSION}",
+            at=int(time.time()),
+            fence=lock.fence,
+        )
+        for link in links.values():
+            link.record(said)
+    ended = f"run {abandons} is abandoned, " if abandons else ""
+    sitting.out(f"{deployment.name}: {ended}settled at {release}")
+    if abandons and (left := afterwards(deployment, facts)):
+        sitting.say(f"{deployment.name}: {left}")

@@ -10,20 +10,21 @@ from dataclasses import replace
 from typing import Any, cast
 
 from rollout import codec, pause, roll
+from rollout.baseline import lines, overtaken
 from rollout.batches import UNGATED, Pace, Rollout
 from rollout.errors import PlanRefused, StormliftError, Unreachable
 from rollout.execute import Run
 from rollout.facts import Facts
-from rollout.locks import DEAD_S
-from rollout.model import Deployment, Finding, Scope
+from rollout.locks import DEAD_S, Me
+from rollout.model import Deployment, Finding
 from rollout.plan import Plan, whole
-from rollout.repairs import Planner, refuse_baseline
+from rollout.repairs import Planner
 from rollout.roll import Outcome
 from tasks.plan import works_of
 from tasks.work import Work, stop_if_inhibited
 from tests.pure.fleet import ControllerDied, Fleet, MemoryLink
 from tests.pure.machine import Machine, Moment, Trouble
-from tests.pure.shift import Shift, Sitting
+from tests.pure.shift import Shift, Sitting, locked
 from tests.pure.simulation import NEVER, Incident, Simulation
 from tests.pure.turns import Player
 
@@ -215,21 +216,20 @@ class Controller(Fleet):
         self.touched = [each.name for each in outcomes if each.outcome == "not attempted" and self.visits[each.name]]
         return outcomes
 
-    def baseline(self, words: str, release: str) -> list[Outcome]:
-        """invoke migrations.baseline --hosts WORDS --release RELEASE --yes"""
+    def baseline(self, words: str, release: str, abandon: bool = False) -> list[Outcome]:
+        """invoke migrations.baseline --hosts WORDS --release RELEASE [--abandon] --yes"""
         for each in self.chosen(words):
             facts = self.gather(host.name for host in each.hosts)
-            refuse_baseline(each, facts, release)
-            data = {"release": release, "reason": "a test", "baseline": True}
-            line = {
-                "v": 1,
-                "run": self.sim.new_run(),
-                "event": "settled",
-                "by": self.by,
-                "scope": Scope.DEPLOYMENT.value,
-            }
-            for host in facts:
-                self._write(host, codec.canonical({**line, "deployment": each.name, "data": data}))
+            abandons, run = overtaken(each, facts, release, abandon=abandon), self.sim.new_run()
+            fence = 1 + max(known.fence for known in facts.values())
+            links = {name: MemoryLink(self, self.machines[name], "") for name in facts}
+            said = lines(
+                each, release, run=run, abandons=abandons, reason="a test", by=self.by, tool="", at=int(self.clock()),
+                fence=fence,
+            )  # fmt: skip
+            with locked(self, "migrations.baseline", each.name, Me(self.by, run, abandons), fence, links):
+                for link in links.values():
+                    link.record(said)
         return []
 
     def pause(self, words: str) -> list[Outcome]:

@@ -29,27 +29,30 @@ def all_end_well(sim: Simulation) -> None:
     sim.go_on()
     for name, world in sim.worlds.items():
         world.failing.clear()
-        if _overtaken(sim, name):
-            continue
         _typed(sim, partial(Controller.resume, words=name))
+        if release := _overtaken(sim, name):
+            _typed(sim, partial(Controller.baseline, words=name, release=release, abandon=True))
         _upgrade(sim, name)
         _typed(sim, partial(Controller.repair, words=name, command="services.start", plan_of=repairs.start_services))
         if wrong := list(_wrong(sim, name)):
             raise Broken(f"5: {name} at its end: {wrong[0]}")
 
 
-def _overtaken(sim: Simulation, name: str) -> bool:
-    """True when somebody took the packages by hand beyond a stop, or the target, that an open run has not settled: the step
-    of an older release may have no working copy in what is there, and no command leads back."""
+def _overtaken(sim: Simulation, name: str) -> str:
+    """The release that an operator says the deployment is at, when somebody took the packages by hand beyond a stop, or the
+    target, that an open run has not settled: the step of an older release may have no working copy in what is there.
+
+    It is the newest one whose way is through everywhere: what the open run had begun is planned again. "" otherwise.
+    """
     boxes = sim.estates[name].boxes
     newest = max((box.release(package) for box in boxes.values() for package in box.installed), key=order)
     for opened in _open(sim, name):
-        hops = {phase.hop for phase in promises.plan_of(sim.machines[opened.host].kept[opened.run, PLAN_FILE]).phases}
+        plan = promises.plan_of(sim.machines[opened.host].kept[opened.run, PLAN_FILE])
         records = sim.records(opened.host)
-        settled = {r.data["release"] for r in records if r.event == "settled" and r.run == opened.run}
-        if any(order(hop) < order(newest) for hop in hops - settled):
-            return True
-    return False
+        settled = {str(r.data["release"]) for r in records if r.event == "settled" and r.run == opened.run}
+        if any(order(hop) < order(newest) for hop in {phase.hop for phase in plan.phases} - settled):
+            return max({plan.origin, *settled}, key=order)
+    return ""
 
 
 def _upgrade(sim: Simulation, name: str) -> None:

@@ -135,8 +135,9 @@ falls_asleep = st.builds(Incident, whens, steps, st.just(asleep)) | st.builds(
 
 @dataclass(frozen=True)
 class Typed:
-    """A command as an operator types it; `more` is --to, --drop-rows or --release. A target of +N is the Nth release after
-    the one that is there; the target of an open run when there is one. A deployment that is not there is not named."""
+    """A command as an operator types it; `more` is --to, --drop-rows or --release, `settle` --settle or --abandon. A target
+    of +N is the Nth release after the one that is there; the target of an open run when there is one. A deployment that is
+    not there is not named."""
 
     command: str
     words: str
@@ -151,7 +152,7 @@ class Typed:
             answers = {"test.question": self.settle} if self.settle else {}
             return controller.upgrade(words, self._target(controller.sim, words), self.pace, answers)
         if self.command == "migrations.baseline":
-            return controller.baseline(words, self.more)
+            return controller.baseline(words, self.more, abandon=bool(self.settle))
         if self.command in PLAIN:
             return PLAIN[self.command](controller, words)
         if self.command == "mistral.recover":
@@ -185,7 +186,9 @@ paces = st.builds(
 upgrades = st.builds(Typed, st.just("upgrade"), words, st.sampled_from(["+1", "+1", "+2", "+9"]), settled, paces)
 others = st.one_of(
     st.builds(Typed, st.sampled_from([*PLANNERS, "locks.release", "mistral.recover", "pause", "resume"]), names),
-    st.builds(Typed, st.just("migrations.baseline"), names, st.sampled_from(RELEASES)),
+    st.builds(
+        Typed, st.just("migrations.baseline"), names, st.sampled_from(RELEASES), st.sampled_from(["", "--abandon"])
+    ),
     st.builds(Typed, st.just("upgrade"), words, st.sampled_from(RELEASES[1:])),
 )
 same_or_another = st.none() | st.none() | upgrades | others

@@ -90,7 +90,9 @@ class Shift(Crew):
             run.before_stop = lambda hosts: self._before_stop(work, number, hosts)
             run.before_close = lambda: self._hooks.after_hosts(work, number)
         try:
-            with self._locked(work, fence, links), self._halted_by_ctrl_c(links, run):
+            me = Me(mine.by, work.run, work.plan.abandons)
+            name = work.deployment.name
+            with locked(mine, self._command, name, me, fence, links), self._halted_by_ctrl_c(links, run):
                 run.execute()
         except StormliftError as error:
             mine.errors.append(error)
@@ -113,36 +115,37 @@ class Shift(Crew):
         beaten = self._controller.awake_for >= BEAT_S
         return beaten and any(self._sim.machines[host].token != link.token for host, link in links.items())
 
-    @contextmanager
-    def _locked(self, work: Work, fence: int, links: Links) -> Iterator[None]:
-        taken: list[str] = []
-        try:
-            for host in sorted(links):
-                links[host].token = self._take(work, host, fence)
-                taken.append(host)
-            yield
-        finally:
-            for host in reversed(taken):
-                if not self._controller.killed:
-                    self._controller.call(host, "unlock")
-                    self._sim.give_back(host, links[host].token)
 
-    def _take(self, work: Work, host: str, fence: int) -> str:
-        mine = self._controller
-        for _ in range(LOCK_TRIES):
-            mine.call(host, "lock-show")
-            there = self._sim.locks.get(host)
-            runs_here = there.holder.alive if there and there.holder.by == mine.by else None
-            me = Me(mine.by, work.run, work.plan.abandons)
-            seen = self._sim.lock_facts(host)
-            what, value = locks.decide(work.deployment.name, seen, me, runs_here)
-            if what == "take":
-                mine.call(host, "lock-take")
-                lock = Lock(f"t{self._sim.number()}", fence, work.run, self._command, mine)
-                if self._sim.take(host, lock, value, seen.age if seen else 0):
-                    return lock.token
-            mine.clock.sleep(1.0)
-        raise Locked(f"{work.deployment.name}: its lock did not come free", "look: invoke locks.show")
+@contextmanager
+def locked(controller: "Controller", command: str, name: str, me: Me, fence: int, links: Links) -> Iterator[None]:
+    """Hold the lock of the deployment NAME for COMMAND while the block runs. Raises Locked."""
+    taken: list[str] = []
+    try:
+        for host in sorted(links):
+            links[host].token = _take(controller, command, name, me, fence, host)
+            taken.append(host)
+        yield
+    finally:
+        for host in reversed(taken):
+            if not controller.killed:
+                controller.call(host, "unlock")
+                controller.sim.give_back(host, links[host].token)
+
+
+def _take(mine: "Controller", command: str, name: str, me: Me, fence: int, host: str) -> str:
+    for _ in range(LOCK_TRIES):
+        mine.call(host, "lock-show")
+        there = mine.sim.locks.get(host)
+        runs_here = there.holder.alive if there and there.holder.by == mine.by else None
+        seen = mine.sim.lock_facts(host)
+        what, value = locks.decide(name, seen, me, runs_here)
+        if what == "take":
+            mine.call(host, "lock-take")
+            lock = Lock(f"t{mine.sim.number()}", fence, me.run, command, mine)
+            if mine.sim.take(host, lock, value, seen.age if seen else 0):
+                return lock.token
+        mine.clock.sleep(1.0)
+    raise Locked(f"{name}: its lock did not come free", "look: invoke locks.show")
 
 
 @dataclass(frozen=True)

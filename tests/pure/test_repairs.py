@@ -366,26 +366,6 @@ def test_a_host_without_units_needs_no_unit_step(plan_of: repairs.Planner) -> No
     assert not {"stop.units", "start.units"} & set(steps(plan))
 
 
-# migrations.baseline
-
-
-def test_a_release_can_be_settled_that_is_there_or_older() -> None:
-    for release in ("2.2.1", "2.0.1", "1.4.0"):
-        repairs.refuse_baseline(deployment("a"), hosts(box("a", "2.2.1", settled="2.0.1")), release)
-
-
-def test_a_release_that_is_not_there_yet_cannot_be_settled() -> None:
-    """A planner that trusted it would say that there is nothing to do."""
-    with pytest.raises(PlanRefused, match=r"b: 2\.0\.1 is installed") as caught:
-        repairs.refuse_baseline(deployment("pair", "a", "b"), hosts(box("a", "2.2.1"), box("b", "2.0.1")), "2.2.1")
-    assert caught.value.hint == "invoke upgrade --hosts pair --to 2.2.1"
-
-
-def test_nothing_is_settled_while_an_upgrade_is_open() -> None:
-    with pytest.raises(PlanRefused, match="run r0 is open"):
-        repairs.refuse_baseline(deployment("a"), hosts(box("a", "2.2.1", journal=opened())), "2.2.1")
-
-
 @pytest.mark.parametrize("state", ["old", "upgraded"])
 def test_a_repair_that_was_cut_off_behind_its_drop_goes_on_under_its_own_name_and_is_looked_at(state: str) -> None:
     left = box("a", "2.2.1", mistral=mistral("2.1.1", state=state, head="020"), journal=cut_off("mistral.recover"))
