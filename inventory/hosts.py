@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from inventory import reach
+from inventory import credentials, reach
 from inventory.document import Entry, Place, Scalar, Value, mistake
 from inventory.shapes import close, named, table
 from rollout.model import Host
@@ -14,6 +14,7 @@ DEFAULTS = {
     "identity": reach.path,
     "gateway": reach.gateway,
     "sudo": reach.sudo,
+    "st2_auth": credentials.st2_auth,
     "target": reach.target,
 }
 HOST = {"address": reach.address} | {key: how for key, how in DEFAULTS.items() if key != "target"}

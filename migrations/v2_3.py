@@ -12,7 +12,8 @@ MIGRATION = Migration(
             "2.3.notifier-queue-empty",
             "the queue st2.notifiers.work is empty",
             "queue-notifiers",
-            remedy="let st2notifier work it off (rabbitmqctl list_queues name messages), then plan again",
+            remedy="let st2notifier work it off (rabbitmqctl list_queues name messages), or give the notifications up: "
+            "rabbitmqctl purge_queue st2.notifiers.work",
             why="what stands in the queue when it is deleted are notifications that nobody gets",
             source=f"{_NOTES}; st2 issue 3622",
         ),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from remote.host import RemoteHost
 from rollout import catalogue
@@ -11,6 +11,7 @@ from rollout.errors import StepFailed, UnknownRelease
 from rollout.facts import Facts, LockFacts, MistralFacts
 from rollout.journal import Record, parse
 from rollout.model import UnitState
+from rollout.secret import Secret
 from rollout.versions import PackageVersion, order
 
 _SECTIONS = [
@@ -35,18 +36,24 @@ _SECTIONS = [
     "mistral",
     "evidence",
     "content",
+    "work",
     "versions",
     "journal",
 ]
 
 
+Auth = Mapping[str, Secret]  # ST2_TOKEN or ST2_KEY, or nothing: the host's own client is asked
 _RELEASE = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
 
 
-def gather(host: RemoteHost, *, evidence: bool = True) -> Facts:
-    """Ask HOST everything that a plan rests on. Raises Unreachable; StepFailed when the answer is not whole."""
+def gather(host: RemoteHost, *, evidence: bool = True, work: Auth | None = None) -> Facts:
+    """Ask HOST everything that a plan rests on; with WORK also what st2 has not finished, by these credentials.
+
+    Raises Unreachable; StepFailed when the answer is not whole.
+    """
     units = [f"{unit}.service" if "." not in unit else unit for unit in catalogue.all_units() if not unit.endswith("@")]
-    text = host.probe("facts", " ".join(catalogue.PACKAGES), " ".join(units), "evidence" if evidence else "quick")
+    words = (" ".join(catalogue.PACKAGES), " ".join(units), "evidence" if evidence else "quick")
+    text = host.probe("facts", *words, "work" if work is not None else "", given=work or {})
     return read(host.name, text)
 
 
@@ -82,7 +89,7 @@ def read(name: str, text: str) -> Facts:
     installed = dict(_pairs(said.get("packages", "")))
     found = [
         words
-        for line in _lines(said.get("content", ""))
+        for line in _lines("\n".join(said.get(name, "") for name in ("content", "work")))
         if len(words := line.split(None, 2)) == 3 and words[1].isdigit()
     ]
     return Facts(

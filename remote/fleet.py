@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from paramiko import Channel
 
-from remote.facts import gather
+from remote.facts import Auth, gather
 from remote.host import RemoteHost
 from rollout.errors import NoAnswer, StormliftError, Unreachable
 from rollout.facts import Facts
@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 
 class Fleet:
-    """Connections by host name. `known_hosts` and `gateway` answer for a host's name, `password` for a host that asks."""
+    """Connections by host name. `known_hosts` and `gateway` answer for a host's name, `password` for a host that asks,
+    `st2_auth` for what the st2 API on a host takes."""
 
     def __init__(
         self,
@@ -28,7 +29,9 @@ class Fleet:
         gateway: Callable[[str], Host | None],
         password: Callable[[Host], Secret | None],
         notice: Callable[[str, str], None],
+        st2_auth: Callable[[Host], Auth] = lambda host: {},
     ) -> None:
+        self._st2_auth = st2_auth
         self._mask = mask
         self._known_hosts = known_hosts
         self._gateway = gateway
@@ -64,9 +67,11 @@ class Fleet:
         self._all(made.values(), tried)
         return {name: found[name] for name in made if name in found}
 
-    def facts(self, hosts: Iterable[Host], *, evidence: bool = True) -> dict[str, Facts]:
-        """Gather the facts of HOSTS, all at the same time."""
-        return self.everywhere(hosts, lambda each: gather(each, evidence=evidence))
+    def facts(self, hosts: Iterable[Host], *, evidence: bool = True, work: bool = False) -> dict[str, Facts]:
+        """Gather the facts of HOSTS, all at the same time; with WORK also what st2 has not finished."""
+        wanted = tuple(hosts)
+        auth = {host.name: self._st2_auth(host) if work else None for host in wanted}
+        return self.everywhere(wanted, lambda each: gather(each, evidence=evidence, work=auth[each.name]))
 
     def __getitem__(self, name: str) -> RemoteHost:
         return self._open[name]

@@ -2,8 +2,9 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from fabric import Connection
@@ -85,12 +86,12 @@ class RemoteHost:
 
     # --- looking -----------------------------------------------------------------------------------------
 
-    def probe(self, *words: str) -> str:
+    def probe(self, *words: str, given: Mapping[str, Secret] = MappingProxyType({})) -> str:
         """What the program on the host says to WORDS; changes nothing. Raises Unreachable, StepFailed."""
-        return self._ask(*words)
+        return self._ask(*words, given=given)
 
-    def _ask(self, *words: str) -> str:
-        code, text = self._call(program.call(*words))
+    def _ask(self, *words: str, given: Mapping[str, Secret] = MappingProxyType({})) -> str:
+        code, text = self._call(program.call(*words, given=given))
         if code == _TAKEN_OVER:
             raise taken_over(self.name)
         if code != 0:

@@ -1,15 +1,24 @@
 """The program that runs on hosts, put together from onhost/, and the texts that are sent with it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from rollout.execute import Job
 from rollout.model import Step
 from rollout.quote import shell
+from rollout.secret import Secret
 
 _PARTS = ("common", "runner", "lock", "services", "packages", "checks", "settings", "facts")
-_SCRIPTS = (("mistral_chain", "mistral_database", "mistral_export", "mistral"), ("keys",), ("evidence",), ("mongodb",))
+_SCRIPTS = (
+    ("mistral_chain", "mistral_database", "mistral_export", "mistral"),
+    ("keys",),
+    ("evidence",),
+    ("mongodb",),
+    ("queue",),
+    ("executions",),
+)
 # Python 2.7 and 3. The modules need no path, and none on the host can stand before them or what they import: a script from
 # standard input would look in the working directory first, which is the home of whoever logs in.
 _LOADER = """import sys
@@ -44,9 +53,13 @@ def program() -> str:
     return library() + (_HERE / "main.sh").read_text()
 
 
-def call(*words: str) -> str:
-    """A script for `sh -s` that runs one verb of the program without leaving anything on the host."""
-    return f"{library()}\nset -- {shell(words)}\n{(_HERE / 'main.sh').read_text()}"
+def call(*words: str, given: Mapping[str, Secret] = MappingProxyType({})) -> str:
+    """A script for `sh -s` that runs one verb of the program without leaving anything on the host.
+
+    GIVEN are variables of the shell: no argument of a process, and no variable of one that it starts without being told.
+    """
+    values = "".join(f"{name}={shell([value.reveal()])}\n" for name, value in given.items())
+    return f"{library()}\n{values}set -- {shell(words)}\n{(_HERE / 'main.sh').read_text()}"
 
 
 def submission(run: str, segment: str, offset: int, request: str) -> str:

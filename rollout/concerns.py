@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from rollout import needs
+from rollout import needs, unfinished
 from rollout.facts import Facts
 from rollout.model import Finding, Kind, Scope, Severity, Step
 from rollout.path import Hop
@@ -77,4 +77,10 @@ def _python36(host: Facts, release: str) -> Cause | None:
     return None if host.versions.get("python-offered") else Cause("no repository offers it")
 
 
-_LOOKS = {"nodejs": _node, "mongodb": _mongodb, "python36": _python36}
+def _queue(host: Facts, release: str) -> Cause | None:
+    if count := host.evidence.get("queue-notifiers"):
+        return Cause(f"{count} messages stand in {host.places.get('queue-notifiers', 'it')}")
+    return Cause(f"it could not be asked ({why})", sure=False) if (why := unfinished.notifiers(host)) else None
+
+
+_LOOKS = {"nodejs": _node, "mongodb": _mongodb, "python36": _python36, "queue-notifiers": _queue}

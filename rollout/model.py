@@ -56,6 +56,19 @@ class Severity(str, Enum):
 
 
 @dataclass(frozen=True)
+class St2Auth:
+    """Where the credentials for the st2 API of a host come from; never what they are.
+
+    source          "host" (root's own st2 client there), "environment" or "prompt" (the operator is asked once)
+    token, api_key  the variable of the controller's environment that holds the one or the other
+    """
+
+    source: str = "host"
+    token: str = ""
+    api_key: str = ""
+
+
+@dataclass(frozen=True)
 class Host:
     """One machine, and how to reach it and become root there.
 
@@ -70,6 +83,7 @@ class Host:
     identity: str = ""
     gateway: str = ""
     sudo: str = "nopasswd"
+    st2_auth: St2Auth = St2Auth()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rollout import catalogue, mistral
+from rollout import catalogue, mistral, unfinished
 from rollout.facts import Facts, back_hosts, mistral_host
 from rollout.journal import Record, disagreement, open_run, settled
 from rollout.model import Finding, Severity
@@ -27,6 +27,7 @@ def inspect(deployment: str, facts: Hosts, target: str, stops: tuple[str, ...] =
         _tools,
         _databases,
         _disk,
+        unfinished.executions,
     )
     found = (
         finding

@@ -22,7 +22,7 @@ from rollout.batches import number
 from rollout.errors import Interrupted, StormliftError, UsageError
 from rollout.events import Event, Sink
 from rollout.locks import Me
-from rollout.model import Hook, Host
+from rollout.model import Hook, Host, St2Auth
 from rollout.secret import Mask, Secret
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Desk:
         self.sinks: list[Sink] = []
         self._halts: list[Callable[[], None]] = []
         self._passwords: dict[str, Secret] = {}
+        self._st2_auth: dict[St2Auth, Secret] = {}
         self._fleet: Fleet | None = None
         self._inventory: Inventory | None = None
 
@@ -111,7 +112,9 @@ class Desk:
 
             assert self._inventory is not None
             inventory = self._inventory
-            self._fleet = Fleet(self.mask, inventory.known_hosts, inventory.gateway, self.password, self._link)
+            self._fleet = Fleet(
+                self.mask, inventory.known_hosts, inventory.gateway, self.password, self._link, self.st2_auth
+            )
         return self._fleet
 
     def known_hosts(self, name: str) -> Path:
@@ -134,6 +137,32 @@ class Desk:
         if whose not in self._passwords:
             self._passwords[whose] = self.mask.learn(Secret(self._read_password(host, kind, where)))
         return self._passwords[whose]
+
+    def st2_auth(self, host: Host) -> dict[str, Secret]:
+        """What the st2 API of HOST takes, as the variables of the program there; nothing where its own client is asked."""
+        auth = host.st2_auth
+        if auth.source == "host":
+            return {}
+        if auth not in self._st2_auth:
+            self._st2_auth[auth] = self.mask.learn(Secret(self._read_st2_auth(host)))
+        kinds = {"ST2_TOKEN": auth.token, "ST2_KEY": auth.api_key}
+        return {name: self._st2_auth[auth] for name, variable in kinds.items() if variable or auth.source == "prompt"}
+
+    def _read_st2_auth(self, host: Host) -> str:
+        variable = host.st2_auth.token or host.st2_auth.api_key
+        if variable:
+            if not os.environ.get(variable):
+                raise UsageError(
+                    f"{host.name}: the environment has no {variable} with what its st2 API takes",
+                    f"set it: read -rs {variable}; export {variable}",
+                )
+            return os.environ[variable]
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{host.name}: what its st2 API takes is to be asked, and this is no terminal",
+                "st2_auth: {from: environment, api_key: NAME} in the inventory reads it from the environment",
+            )
+        return getpass.getpass("token or API key of st2 (asked once): ")
 
     def _read_password(self, host: Host, kind: str, where: str) -> str:
         if kind == "env":

@@ -42,7 +42,7 @@ def works_of(
     selected = sitting.select(hosts, whole=True).deployments
     skipped = unreachable(sitting, selected) if skip_unreachable else ()
     deployments = [each for each in selected if each.name not in {left_out.name for left_out in skipped}]
-    facts = sitting.fleet.facts(host for deployment in deployments for host in deployment.hosts)
+    facts = sitting.fleet.facts((host for deployment in deployments for host in deployment.hosts), work=True)
     run = fresh_run()
     works = [
         work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run, waivers)

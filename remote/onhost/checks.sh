@@ -20,6 +20,12 @@ keys() {
   printf '%s' "$KEYS_PY" | limit 60 "$_python" - "$@"
 }
 
+# queue count|absent|delete NAME: a queue of st2's RabbitMQ.
+queue() {
+  _python=$(python_of st2) || fail "there is no st2 on this host: $STACK/st2/bin/python is missing"
+  printf '%s' "$QUEUE_PY" | limit 60 "$_python" - "$@"
+}
+
 # content look|KEY: what packs and st2.conf hold against a later release.
 content() {
   _python=$(python_of st2) || _python=$(command -v python3) || _python=$(command -v python2) || fail "no Python on this host reads packs"

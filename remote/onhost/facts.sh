@@ -1,6 +1,6 @@
 # Everything that a plan rests on, in one go, changing nothing. A section starts with a line "@name"; the last is @end.
 
-# facts "PACKAGE..." "UNIT..." EVIDENCE
+# facts "PACKAGE..." "UNIT..." EVIDENCE WORK
 facts() {
   _packages=$1 _units=$2
   section os && cat /etc/os-release 2>/dev/null
@@ -24,6 +24,7 @@ facts() {
   section mistral && [ -x "$STACK/mistral/bin/python" ] && mistral look 2>&1
   section evidence && grep -qs '"event":"settled"' "$STATE/journal" || { [ "$3" = evidence ] && facts_evidence; }
   section content && facts_content
+  section work && { [ "$4" != work ] || facts_work; }
   section versions && facts_versions
   section journal && cat "$STATE/journal" 2>/dev/null
   printf '\n@end\n'
@@ -165,6 +166,16 @@ mongodb_in() {
     function number(text, part) { split(text, part, "."); return part[1] * 1000 + part[2] }
     { exit !(number($1) >= number($2) && number($1) < number($3)) }
   ' || fail "MongoDB is $_found; needed is $1 or later, older than $2"
+}
+
+# KEY COUNT PLACE: what is still on its way through st2.
+facts_work() {
+  _python=$(python_of st2) || return 0
+  queue look 2>/dev/null
+  ST2_AUTH_TOKEN=${ST2_TOKEN:-} ST2_API_KEY=${ST2_KEY:-}
+  export ST2_AUTH_TOKEN ST2_API_KEY
+  printf '%s' "$EXECUTIONS_PY" | limit 60 "$_python" - 2>/dev/null
+  unset ST2_AUTH_TOKEN ST2_API_KEY
 }
 
 facts_evidence() {

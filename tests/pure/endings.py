@@ -6,7 +6,7 @@ from functools import partial
 
 from rollout import journal, repairs
 from rollout.batches import UNGATED
-from rollout.errors import Locked, StepFailed, StormliftError
+from rollout.errors import Locked, PlanRefused, StepFailed, StormliftError
 from rollout.execute import PLAN_FILE
 from rollout.locks import DEAD_S
 from rollout.model import Finding, Severity
@@ -76,7 +76,7 @@ def _upgrade(sim: Simulation, name: str) -> None:
 def _mend(sim: Simulation, name: str, typing: Controller, error: StormliftError) -> None:
     step = error.step if isinstance(error, StepFailed) else ""
     if "mistral.recover" in error.hint or step.endswith("mistral.ready"):
-        _typed(sim, lambda again: again.repair(name, "mistral.recover", lambda d, f: repairs.recover(d, f, True), True))
+        _repair(sim, name, "mistral.recover")
     for finding in typing.findings:
         _settle(sim, name, finding)
 
@@ -96,8 +96,18 @@ def _settle(sim: Simulation, name: str, finding: Finding) -> None:
             sim.estates[name].stop(host, boxes[host].known)
             sim.estates[name].by_hand(host, newest)
     elif command := re.search(r"invoke (services.start|mistral.upgrade)", finding.remedy):
-        planners = {"services.start": repairs.start_services, "mistral.upgrade": repairs.upgrade_mistral}
-        _typed(sim, lambda typing: typing.repair(name, command.group(1), planners[command.group(1)]))
+        _repair(sim, name, command.group(1))
+
+
+def _repair(sim: Simulation, name: str, command: str) -> None:
+    """Type COMMAND, and the one that its refusal asks for."""
+    planners = {"services.start": repairs.start_services, "mistral.upgrade": repairs.upgrade_mistral}
+    if command == "mistral.recover":
+        _typed(sim, lambda typing: typing.repair(name, command, lambda d, f: repairs.recover(d, f, True), True))
+        return
+    error = _typed(sim, lambda typing: typing.repair(name, command, planners[command])).error
+    if isinstance(error, PlanRefused) and (other := re.search(r"invoke (mistral\.\w+)", error.hint)):
+        _repair(sim, name, other.group(1))
 
 
 def _typed(sim: Simulation, command: Command) -> Controller:

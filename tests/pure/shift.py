@@ -174,7 +174,7 @@ class Sitting:
         """What --hosts names."""
         return self.controller.sim.inventory.select(words, whole=whole)
 
-    def facts(self, hosts: Iterable[Host]) -> dict[str, Facts]:
+    def facts(self, hosts: Iterable[Host], *, work: bool = False) -> dict[str, Facts]:
         """What HOSTS say."""
         return self.controller.gather(host.name for host in hosts)
 
