@@ -19,7 +19,7 @@ ns = Collection(
     pause.resume,
     Collection("mistral", mistral.status, mistral.upgrade, mistral.recover, mistral.export),
     Collection("services", services.status, services.stop, services.start, services.restart, services.reload),
-    Collection("migrations", migrations.list_, migrations.baseline),
+    Collection("migrations", migrations.list_, migrations.pending, migrations.baseline),
     Collection("inventory", inventories.show, inventories.trust),
     Collection("locks", locks.show, locks.release),
     Collection("lab", lab.up, lab.down, lab.status),

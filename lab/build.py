@@ -16,6 +16,7 @@ CACHE = LAB / "cache"
 KEPT = 3  # versions of an image; older ones go when a new one has been made
 # Where a registry is in reach these name real images, such as ubuntu:22.04 and rockylinux:9.
 BASE_VARIABLES = {"apt": "LAB_APT_BASE", "yum": "LAB_YUM_BASE", "sysv": "LAB_SYSV_BASE", "repo": "LAB_REPO_BASE"}
+BROKER_BASE_VARIABLE = "LAB_BROKER_BASE"  # such as debian:bookworm-slim
 
 Say = Callable[[str], None]
 
@@ -61,6 +62,17 @@ def build(say: Say = to_stderr) -> Images:
         for name in (images.base, images.apt, images.yum, images.sysv, images.repo):
             forget_older(name)
     return images
+
+
+def build_broker(say: Say = to_stderr) -> str:
+    """The image of a RabbitMQ, which is no part of the fleet: made when somebody asks for it."""
+    with locked("build"):
+        base = os.environ.get(BROKER_BASE_VARIABLE, _planned().base)
+        tag = f"stormlift-lab/broker:{digest_of(base, tree_digest('images/Dockerfile.broker'))}"
+        if not image_exists(tag):
+            _stage(say, "broker image", lambda: _docker_build("broker", tag, base))
+            forget_older(tag)
+    return tag
 
 
 def forget_older(image: str) -> None:
@@ -117,7 +129,10 @@ def _image(name: str, images: Images) -> str:
     tag = {"apt": images.apt, "yum": images.yum, "sysv": images.sysv, "repo": images.repo}[name]
     if image_exists(tag):
         return "unchanged"
-    base = os.environ.get(BASE_VARIABLES[name], images.base)
+    return _docker_build(name, tag, os.environ.get(BASE_VARIABLES[name], images.base))
+
+
+def _docker_build(name: str, tag: str, base: str) -> str:
     recipe = ("--file", str(LAB / "images" / f"Dockerfile.{name}"), "--build-arg", f"BASE_IMAGE={base}")
     docker("build", "--tag", tag, "--label", "stormlift.lab=1", *recipe, str(LAB))
     return "made"

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rollout import catalogue, pause
+from rollout.drift import drift
 from rollout.facts import Facts
 from rollout.journal import open_run, settled
 from rollout.model import Deployment, Migration
-from rollout.plan import baseline, pending
+from rollout.pending import due
 from rollout.versions import PackageVersion
 
 SCHEMA = "stormlift.status/1"
@@ -21,13 +22,14 @@ def status(
     rows = []
     for deployment in deployments:
         here = {host.name: facts[host.name] for host in deployment.hosts if host.name in facts}
-        there = [each for each in here.values() if each.installed]
-        late = [step.id for step in pending(known, here, baseline(here))] if there else []
-        rows += [_host(deployment.name, each, late) for each in here.values()]
+        late, drifted = due(deployment, here, known), drift(here)
+        for name, each in here.items():
+            ids = [one.step.id for one in late if name in one.hosts]
+            rows.append(_host(deployment.name, each, ids, drifted[name]))
     return {"schema": SCHEMA, "hosts": rows}
 
 
-def _host(deployment: str, host: Facts, late: list[str]) -> dict[str, Any]:
+def _host(deployment: str, host: Facts, late: list[str], drifted: tuple[str, ...]) -> dict[str, Any]:
     run = open_run(host.journal)
     mistral = host.mistral
     return {
@@ -40,6 +42,7 @@ def _host(deployment: str, host: Facts, late: list[str]) -> dict[str, Any]:
         "settled": settled(host.journal),
         "services": {unit: state.active for unit, state in host.units.items()},
         "pending": late,
+        "drift": list(drifted),
         "run": run.run if run else "",
         "lock": f"{host.lock.by} ({host.lock.message})" if host.lock else "",
         "hold": host.hold,
@@ -63,6 +66,7 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     remarks += [f"run {host['run']} is open"] if host["run"] else []
     remarks += [f"lock: {host['lock']}"] if host["lock"] else []
     remarks += [host["paused"]] if host["paused"] else []
+    remarks += [f"drift: {'; '.join(host['drift'])}"] if host["drift"] else []
     remarks += [f"pending: {', '.join(host['pending'])}"] if host["pending"] else []
     remarks += [host["damage"]] if host["damage"] else []
     return (

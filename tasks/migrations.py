@@ -10,7 +10,9 @@ from rollout import catalogue
 from rollout.baseline import afterwards, lines, overtaken
 from rollout.errors import UsageError
 from rollout.facts import Facts
-from rollout.model import Deployment
+from rollout.model import Deployment, Scope
+from rollout.pending import due, report, target_of
+from rollout.plan import baseline as baseline_of
 from rollout.quote import shell
 from tasks.edge import HOSTS_HELP, VERSION, Desk, command, desk
 from tasks.screen import table
@@ -43,6 +45,41 @@ def list_(c: Context, json: bool = False) -> None:
             sitting.out(
                 table(("release", "step", "phase", "scope", "if interrupted", "what"), [row[:6] for row in rows])
             )
+
+
+@command(
+    help={
+        "hosts": HOSTS_HELP,
+        "to": "up to which release; else what an open upgrade goes to, the inventory's target, or what is installed",
+        "json": "one JSON object on stdout",
+    }
+)
+def pending(c: Context, hosts: str = "", to: str = "", json: bool = False) -> None:
+    """Show the steps that deployments have not been through, and why they are due; changes nothing."""
+    if to:
+        catalogue.release(to)
+    with desk(c) as sitting:
+        deployments = sitting.select(hosts, whole=True).deployments
+        facts = sitting.fleet.facts(host for each in deployments for host in each.hosts)
+        found = {}
+        for each in deployments:
+            here = {host.name: facts[host.name] for host in each.hosts}
+            found[each.name] = (baseline_of(here), target_of(each, here, to), due(each, here, migrations.ALL, to))
+        if json:
+            sitting.out(json_.dumps(report(found), indent=1))
+            return
+        rows = [
+            (
+                name,
+                one.step.id,
+                ", ".join(one.hosts) if one.step.scope is Scope.HOST else "once",
+                one.step.title,
+                one.why,
+            )
+            for name, (_, _, dues) in found.items()
+            for one in dues
+        ]
+        sitting.out(table(("deployment", "step", "where", "what", "why"), rows) if rows else "no step is pending")
 
 
 @command(
