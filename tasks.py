@@ -7,7 +7,21 @@ __path__ = [str(Path(__file__).with_suffix(""))]
 
 from invoke.collection import Collection
 
-from tasks import dev, inventories, lab, locks, migrations, mistral, path, pause, plan, services, status, upgrade
+from tasks import (
+    dev,
+    health,
+    inventories,
+    lab,
+    locks,
+    migrations,
+    mistral,
+    path,
+    pause,
+    plan,
+    services,
+    status,
+    upgrade,
+)
 from tasks.edge import DEFAULTS
 
 ns = Collection(
@@ -15,6 +29,7 @@ ns = Collection(
     plan.plan,
     upgrade.upgrade,
     status.status,
+    health.health,
     pause.pause,
     pause.resume,
     Collection("mistral", mistral.status, mistral.upgrade, mistral.recover, mistral.export),

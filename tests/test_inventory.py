@@ -12,7 +12,7 @@ import inventory
 from inventory.environment import Environment, read_environment
 from inventory.selection import Inventory, Selection
 from rollout.errors import InventoryError, UnknownName, UsageError
-from rollout.model import HOOKS, Deployment, Host
+from rollout.model import HOOKS, Deployment, Host, St2Auth
 
 SHIPPED = Path(inventory.__file__).parent
 
@@ -62,7 +62,7 @@ def test_the_manual_of_the_format_is_a_valid_file_that_shows_every_key() -> None
     assert {host.sudo for host in example.hosts.values()} == {"nopasswd", "ask", "env:DC2_SUDO"}
     for key in (
         *("known_hosts", "implied", "defaults", "hosts", "deployments", "groups", "hooks"),
-        *("user", "port", "identity", "gateway", "sudo", "target", "address"),
+        *("user", "port", "identity", "gateway", "sudo", "st2_auth", "target", "address"),
         *(*HOOKS, "command", "timeout"),
     ):
         assert f"{key}:" in manual.read_text()
@@ -604,3 +604,45 @@ def test_an_environment_remembers_where_everything_stands(tmp_path: Path) -> Non
     environment: Environment = read_environment(write(tmp_path, "prod", PROD))
     assert str(environment.places["hosts.right.port"]) == f"{tmp_path / 'prod.yml'}:5"
     assert str(environment.places["groups.dc1"]) == f"{tmp_path / 'prod.yml'}:11"
+
+
+# Where the credentials for the st2 API come from.
+
+
+def st2_auth(directory: Path, written: str) -> St2Auth:
+    write(directory, "prod", f"hosts:\n  a:\n    address: 10.0.0.1\n    st2_auth: {written}\n")
+    return inventory.load("prod", directory).hosts[0].st2_auth
+
+
+def test_the_credentials_of_st2_come_from_the_host_itself_unless_it_is_said(tmp_path: Path) -> None:
+    assert st2_auth(tmp_path, "{from: environment, token: ST2_AUTH_TOKEN}") == St2Auth(
+        "environment", token="ST2_AUTH_TOKEN"
+    )
+    assert st2_auth(tmp_path, "{from: environment, api_key: KEY}") == St2Auth("environment", api_key="KEY")
+    assert st2_auth(tmp_path, "{from: prompt}") == St2Auth("prompt")
+    write(tmp_path, "prod", "defaults: {st2_auth: {from: prompt}}\nhosts: {a: 10.0.0.1}\n")
+    assert inventory.load("prod", tmp_path).hosts[0].st2_auth == St2Auth("prompt")
+    write(tmp_path, "prod", "hosts: {a: 10.0.0.1}\n")
+    assert inventory.load("prod", tmp_path).hosts[0].st2_auth == St2Auth("host")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{token: ST2_AUTH_TOKEN}", "st2_auth.from: missing, expected one of environment, prompt, host"),
+        ("{from: enviroment, token: T}", "st2_auth.from: expected one of"),
+        ("{from: environment}", "expected token: or api_key:"),
+        ("{from: environment, token: T, api_key: K}", "one of them only"),
+        ("{from: host, token: T}", "goes with from: environment only"),
+        ("{from: environment, token: 0a1b2c3d4e}", "expected the name of an environment variable"),
+        ("{from: environment, token: a0b1c2d3e4}", "expected the name of an environment variable"),
+        ("{from: environment, password: hunter2}", "a secret has no place in an inventory"),
+        ("host", "expected keys with values"),
+    ],
+)
+def test_credentials_in_the_wrong_place_are_named_and_never_shown(tmp_path: Path, written: str, said: str) -> None:
+    with pytest.raises(InventoryError) as caught:
+        st2_auth(tmp_path, written)
+    told = caught.value.message + caught.value.hint
+    assert said in told and "prod.yml:4" in told
+    assert not [word for word in ("0a1b2c3d4e", "a0b1c2d3e4", "hunter2") if word in told]

@@ -20,6 +20,7 @@ LOOKS = (
     ("plan", *DEPLOYMENTS, "--to", "2.2.1"),
     ("upgrade", *DEPLOYMENTS, "--to", "2.2.1", "--dry"),
     ("status", *DEPLOYMENTS),
+    ("health", *DEPLOYMENTS),
     ("mistral.status", *DEPLOYMENTS),
     ("mistral.upgrade", *DEPLOYMENTS, "--dry"),
     ("services.status", *DEPLOYMENTS),
@@ -28,6 +29,8 @@ LOOKS = (
     ("pause", *DEPLOYMENTS, "--dry"),
     ("inventory.show",),
     ("migrations.list",),
+    ("migrations.pending", *DEPLOYMENTS, "--to", "2.2.1"),
+    ("migrations.baseline", *DEPLOYMENTS, "--release", "2.0.1", "--dry"),
 )
 # All that may differ afterwards (docs/lab.md says the same): whose doing it is, and what it touches.
 MAY = {
