@@ -91,6 +91,45 @@ def test_an_upgrade_by_hand_is_refused_until_somebody_says_where_it_stands(opera
     assert "1.5.datastore-scope-secret" in listed and "2.1.runners" in listed
 
 
+def test_what_is_pending_is_told_with_why_and_status_shows_what_drifted(operator: Operator) -> None:
+    (row,) = done(operator.types("migrations.pending", "--hosts", "apt1", "--json")).json["deployments"]
+    assert (row["at"], row["to"]) == ("1.6.0", "2.2.1")
+    (scopes,) = [each for each in row["steps"] if each["id"] == "2.1.datastore-scopes"]
+    assert scopes["hosts"] == ["apt1"] and scopes["why"] == "on the way from 1.6.0 to 2.2.1"
+    assert "2.1.datastore-scopes" in done(operator.types("migrations.pending", "--hosts", "apt1")).out
+    (host,) = done(operator.types("status", "--hosts", "apt1", "--json")).json["hosts"]
+    assert "2.1.datastore-scopes" in host["pending"]
+    assert host["drift"] == ["2.0.1 is installed, 1.6.0 was settled"]
+
+
+def test_a_run_that_was_overtaken_by_hand_is_abandoned_under_the_lock(operator: Operator) -> None:
+    fleet, base = operator.fleet, ("migrations.baseline", "--hosts", "apt1", "--release", "2.0.1", "--yes")
+    opened = '{"v":1,"run":"r8","event":"opened","by":"bob@desk","deployment":"apt1","data":{"command":"upgrade","to":"1.6.1"}}'
+    fleet.execute("apt1", "sh", "-c", f"echo '{opened}' >>/var/lib/stormlift/journal")
+    said = operator.types(*base)
+    assert said.code == 2 and "run r8 is open" in said.err and f"{' '.join(base[:-1])} --abandon" in said.err, said.all
+    said = operator.types(*base, "--abandon")
+    assert said.code == 2 and "--reason is missing" in said.err, said.all
+    out = done(operator.types(*base, "--abandon", "--reason", "finished by hand")).out
+    assert "run r8 is abandoned, settled at 2.0.1" in out
+    closed = [each for each in operator.journal("apt1") if each["event"] == "abandoned" and each["run"] == "r8"]
+    assert [each["data"]["reason"] for each in closed] == ["finished by hand"]
+    assert fleet.execute("apt1", "test", "-e", "/var/lib/stormlift/lock", check=False).returncode == 1
+    (host,) = done(operator.types("status", "--hosts", "apt1", "--json")).json["hosts"]
+    assert (host["run"], host["settled"], host["drift"]) == ("", "2.0.1", [])
+
+
+def test_health_says_what_does_not_serve(operator: Operator) -> None:
+    done(operator.types("health", "--hosts", "apt1", "--exercise"))
+    operator.fleet.execute("apt1", "systemctl", "stop", "st2stream.service", "st2stream.socket")
+    said = operator.types("health", "--hosts", "apt1", "--json")
+    assert said.code == 2, said.all
+    (host,) = said.json["hosts"]
+    assert not host["healthy"]
+    assert {each["id"] for each in host["checks"] if not each["ok"]} == {"verify.units", "verify.api"}
+    operator.fleet.execute("apt1", "systemctl", "start", "st2stream")
+
+
 def test_who_there_is(operator: Operator) -> None:
     shown = done(operator.types("inventory.show", "--hosts", "lab")).out
     assert all(name in shown for name in ("apt1", "yum1", "apt2", "yum2", "pair"))
