@@ -121,7 +121,7 @@ def test_a_run_that_was_overtaken_by_hand_is_abandoned_under_the_lock(operator: 
 
 def test_health_says_what_does_not_serve(operator: Operator) -> None:
     done(operator.types("health", "--hosts", "apt1", "--exercise"))
-    operator.fleet.execute("apt1", "systemctl", "stop", "st2stream.service", "st2stream.socket")
+    operator.fleet.execute("apt1", "systemctl", "stop", "st2stream")
     said = operator.types("health", "--hosts", "apt1", "--json")
     assert said.code == 2, said.all
     (host,) = said.json["hosts"]
