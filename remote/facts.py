@@ -2,13 +2,14 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 from remote.host import RemoteHost
 from rollout import catalogue
 from rollout.codec import Malformed, decode
 from rollout.errors import StepFailed, UnknownRelease
-from rollout.facts import Facts, LockFacts, MistralFacts
+from rollout.facts import Around, Busy, Facts, LockFacts, MistralFacts, Restarter, Silent
 from rollout.journal import Record, parse
 from rollout.model import UnitState
 from rollout.secret import Secret
@@ -22,7 +23,9 @@ _SECTIONS = [
     "packages",
     "unhealthy",
     "held",
+    "busy",
     "available",
+    "repositories",
     "units",
     "processes",
     "hold",
@@ -38,6 +41,11 @@ _SECTIONS = [
     "content",
     "work",
     "versions",
+    "reach",
+    "restarters",
+    "conffiles",
+    "scripts",
+    "virtualenvs",
     "journal",
 ]
 
@@ -54,7 +62,7 @@ def gather(host: RemoteHost, *, evidence: bool = True, work: Auth | None = None)
     units = [f"{unit}.service" if "." not in unit else unit for unit in catalogue.all_units() if not unit.endswith("@")]
     words = (" ".join(catalogue.PACKAGES), " ".join(units), "evidence" if evidence else "quick")
     text = host.probe("facts", *words, "work" if work is not None else "", given=work or {})
-    return read(host.name, text)
+    return read(host.name, text, time.time())
 
 
 def sections(text: str) -> dict[str, str]:
@@ -71,8 +79,8 @@ def sections(text: str) -> dict[str, str]:
     raise Malformed("the answer is cut off: it does not end with @end")
 
 
-def read(name: str, text: str) -> Facts:
-    """Facts of the host NAME from its answer. Raises StepFailed when that is not whole."""
+def read(name: str, text: str, now: float = 0.0) -> Facts:
+    """Facts of the host NAME from its answer, which came at NOW. Raises StepFailed when that is not whole."""
     try:
         said = sections(text)
     except Malformed as error:
@@ -89,9 +97,10 @@ def read(name: str, text: str) -> Facts:
     installed = dict(_pairs(said.get("packages", "")))
     found = [
         words
-        for line in _lines("\n".join(said.get(name, "") for name in ("content", "work")))
-        if len(words := line.split(None, 2)) == 3 and words[1].isdigit()
+        for line in _lines("\n".join(said.get(name, "") for name in ("evidence", "content", "work")))
+        if len(words := line.split(None, 2)) > 1 and words[1].isdigit()
     ]
+    clock = int(said.get("clock", "").strip() or 0)
     return Facts(
         host=name,
         distro=where.name if where else "",
@@ -106,11 +115,8 @@ def read(name: str, text: str) -> Facts:
         units=read_units(said.get("units", "")),
         processes=_lines(said.get("processes", "")),
         mistral=read_mistral(said.get("mistral", ""), packaged="st2mistral" in installed),
-        evidence={
-            **{key: int(count) for key, count in _pairs(said.get("evidence", "")) if count.isdigit()},
-            **{words[0]: int(words[1]) for words in found},
-        },
-        places={words[0]: words[2] for words in found},
+        evidence={words[0]: int(words[1]) for words in found},
+        places={words[0]: words[2] for words in found if len(words) == 3},
         versions=read_versions(said.get("versions", "")),
         journal=records,
         damage=damage,
@@ -119,7 +125,10 @@ def read(name: str, text: str) -> Facts:
         hold=said.get("hold", "").strip(),
         running=said.get("running", "").strip(),
         free_kib=read_disk(said.get("disk", "")),
-        clock=int(said.get("clock", "").strip() or 0),
+        busy=tuple(Busy(*words) for words in _words(said.get("busy", ""), 3)),
+        around=read_around(said),
+        clock=clock,
+        skew=round(clock - now) if clock and now else 0,
         machine=said.get("machine", "").strip(),
         addresses=tuple(said.get("addresses", "").split()),
         tools=_lines(said.get("managers", "")),
@@ -135,6 +144,38 @@ def _pairs(text: str) -> Iterable[tuple[str, str]]:
         words = line.split()
         if len(words) == 2:
             yield words[0], words[1]
+
+
+def _words(text: str, count: int) -> Iterable[list[str]]:
+    """The lines of TEXT that have COUNT words; the last may have blanks in it."""
+    return [words for line in _lines(text) if len(words := line.split(None, count - 1)) == count]
+
+
+def read_around(said: Mapping[str, str]) -> Around:
+    """What may spoil an upgrade, from the sections that onhost/preflight.sh prints."""
+    sources = dict(_words(said.get("repositories", ""), 2))
+    age = sources.get("lists-age", "")
+    files = list(_words(said.get("conffiles", ""), 2))
+    return Around(
+        lists_age=int(age) if age.isdigit() else -1,
+        fetch_failed=sources.get("fetch", ""),
+        key_refused=sources.get("key", ""),
+        silent=tuple(Silent(*words) for words in _words(said.get("reach", ""), 3)),
+        restarters=tuple(read_restarters(said.get("restarters", ""))),
+        changed=tuple(file for word, file in files if word == "changed"),
+        left=tuple(file for word, file in files if word == "left"),
+        scripts=_lines(said.get("scripts", "")),
+        virtualenvs={name: word for word, name in _words(said.get("virtualenvs", ""), 2)},
+    )
+
+
+def read_restarters(text: str) -> Iterable[Restarter]:
+    """What starts services again; a process that is some unit's is named by the unit alone."""
+    units = [line.split(None, 1)[1] for line in _lines(text) if line.startswith("unit ")]
+    yield from (Restarter("unit", unit, unit.rpartition(".")[0]) for unit in units)
+    for kind, where, program in _words(text, 3):
+        if kind == "cron" or (kind == "process" and not any(program in unit for unit in units)):
+            yield Restarter(kind, where, program)
 
 
 def read_os(os_release: str, redhat: str) -> tuple[str, str, str]:

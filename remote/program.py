@@ -10,7 +10,7 @@ from rollout.model import Step
 from rollout.quote import shell
 from rollout.secret import Secret
 
-_PARTS = ("common", "runner", "lock", "services", "packages", "checks", "settings", "facts")
+_PARTS = ("common", "runner", "lock", "services", "packages", "checks", "settings", "preflight", "facts")
 _SCRIPTS = (
     ("mistral_chain", "mistral_database", "mistral_export", "mistral"),
     ("keys",),
@@ -18,6 +18,7 @@ _SCRIPTS = (
     ("mongodb",),
     ("queue",),
     ("executions",),
+    ("reach",),
 )
 # Python 2.7 and 3. The modules need no path, and none on the host can stand before them or what they import: a script from
 # standard input would look in the working directory first, which is the home of whoever logs in.

@@ -70,6 +70,55 @@ class LockFacts:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """A process that holds a lock of the package manager."""
+
+    pid: str
+    command: str
+    lock: str
+
+
+@dataclass(frozen=True)
+class Restarter:
+    """What starts services again: `kind` is unit, process or cron, `where` its unit, pid or FILE:LINE."""
+
+    kind: str
+    where: str
+    program: str
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A server that st2.conf names and that takes no connection: `kind` is mongodb or rabbitmq."""
+
+    kind: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Around:
+    """What may spoil an upgrade without being part of st2 (onhost/preflight.sh); of a quick look only the first three.
+
+    lists_age    seconds since the host's own lists of packages were fetched; -1 when that cannot be told
+    fetch_failed, key_refused  what the package manager said when it was asked for st2's packages
+    changed, left  configuration files that are not as they were shipped, and what the package manager put beside such ones
+    scripts      the migration scripts that are on the disk
+    virtualenvs  pack to what is wrong with its virtualenv: gone (the pack), missing (its Python), other (than st2's Python)
+    """
+
+    lists_age: int = -1
+    fetch_failed: str = ""
+    key_refused: str = ""
+    silent: tuple[Silent, ...] = ()
+    restarters: tuple[Restarter, ...] = ()
+    changed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    virtualenvs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Facts:
     """One host's answer.
 
@@ -79,6 +128,8 @@ class Facts:
                keys of onhost/evidence.py
     places     where the first of each was found
     versions   of what st2 relies on: node, node-offered, mongodb
+    busy       who holds a lock of the package manager
+    skew       seconds that its clock is ahead of the controller's
     """
 
     host: str
@@ -104,7 +155,10 @@ class Facts:
     hold: str = ""
     running: str = ""
     free_kib: dict[str, int] = field(default_factory=dict)
+    busy: tuple[Busy, ...] = ()
+    around: Around = Around()
     clock: int = 0
+    skew: int = 0
     machine: str = ""
     addresses: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()

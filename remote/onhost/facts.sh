@@ -10,7 +10,9 @@ facts() {
   section packages && facts_packages
   section unhealthy && facts_unhealthy
   section held && facts_held
+  section busy && package_lock_holders
   section available && facts_available
+  section repositories && facts_repositories
   section units && facts_units
   section processes && processes
   section hold && cat "$STATE/hold" 2>/dev/null
@@ -18,15 +20,23 @@ facts() {
   section fence && head -n 1 "$STATE/fence" 2>/dev/null
   section running && running
   section disk && df -Pk /var /opt /tmp 2>/dev/null
-  section clock && date +%s
   section machine && cat /etc/machine-id 2>/dev/null
   section addresses && { hostname -I 2>/dev/null || ip -o addr 2>/dev/null | awk '{ sub("/.*", "", $4); print $4 }'; }
   section mistral && [ -x "$STACK/mistral/bin/python" ] && mistral look 2>&1
-  section evidence && grep -qs '"event":"settled"' "$STATE/journal" || { [ "$3" = evidence ] && facts_evidence; }
+  section evidence && [ "$3" = evidence ] && facts_evidence
   section content && facts_content
   section work && { [ "$4" != work ] || facts_work; }
   section versions && facts_versions
+  if [ "$3" = evidence ]; then
+    section reach && facts_reach
+    section restarters && facts_restarters
+    section conffiles && facts_conffiles
+    section scripts && facts_scripts
+    section virtualenvs && facts_virtualenvs
+  fi
   section journal && cat "$STATE/journal" 2>/dev/null
+  # Last, so that little time passes before the controller compares it with its own.
+  section clock && date +%s
   printf '\n@end\n'
 }
 
@@ -81,8 +91,11 @@ apt_available() {
   if [ -n "$(ls "$_aside/parts")" ]; then
     set -- -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$_aside/parts" -o "Dir::State::lists=$_aside/lists" \
       -o "Dir::Cache=$_aside/cache"
-    limit 120 apt-get -q "$@" -o APT::Update::Error-Mode=any update >"$_aside/said" 2>&1 || set -- -o "Dir::Cache=$_aside/cache"
-    _key_missing=$(grep -m 1 NO_PUBKEY "$_aside/said")
+    limit 120 apt-get -q "$@" -o APT::Update::Error-Mode=any update >"$_aside/said" 2>&1 || {
+      set -- -o "Dir::Cache=$_aside/cache"
+      _fetch_failed=$(grep -m 1 '^[EW]: ' "$_aside/said")
+    }
+    _key_missing=$(grep -m 1 -E 'NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|is not signed' "$_aside/said")
   else
     set -- -o "Dir::Cache=$_aside/cache"
   fi
@@ -101,7 +114,8 @@ yum_available() {
   if grep -qis stackstorm /etc/yum.repos.d/*.repo; then set -- "$@" '--disablerepo=*' '--enablerepo=*tack*torm*'; fi
   # shellcheck disable=SC2086
   limit 120 yum -q "$@" list --showduplicates --available $_packages 2>"$_aside/said" \
-    || limit 120 yum -q "$@" list available --showduplicates $_packages 2>>"$_aside/said"
+    || limit 120 yum -q "$@" list available --showduplicates $_packages 2>>"$_aside/said" \
+    || _fetch_failed=$(grep -m 1 -iE '^(error|failed)|cannot' "$_aside/said")
   _key_missing=$(grep -m 1 -iE 'signature could not be verified|public key .*not installed|GPG' "$_aside/said")
 }
 
@@ -178,6 +192,12 @@ facts_work() {
   unset ST2_AUTH_TOKEN ST2_API_KEY
 }
 
+# A journal that settled a release knows what was migrated; names under both scopes come later, and only 2.1 minds them.
 facts_evidence() {
-  [ -x "$STACK/st2/bin/python" ] && keys count 2>/dev/null
+  [ -x "$STACK/st2/bin/python" ] || return 0
+  if ! grep -qs '"event":"settled"' "$STATE/journal"; then
+    keys count 2>/dev/null
+  else
+    case $(version_of st2) in 1.* | 2.0.* | *:1.* | *:2.0.*) keys both 2>/dev/null ;; esac
+  fi
 }

@@ -43,17 +43,9 @@ rpm_duplicates() {
 package_manager_free() {
   have dpkg || return 0
   _tries=0
-  while _holder=$(dpkg_lock_holder) && [ -n "$_holder" ]; do
+  while _holder=$(package_lock_holders | head -n 1) && [ -n "$_holder" ]; do
     _tries=$((_tries + 1))
-    [ "$_tries" -lt 300 ] || fail "the package manager is busy: $_holder"
+    [ "$_tries" -lt 300 ] || fail "the package manager is busy: process, command and lock: $_holder"
     sleep 1
-  done
-}
-
-dpkg_lock_holder() {
-  for _file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
-    _inode=$(stat -c %i "$_file" 2>/dev/null) || continue
-    _pid=$(awk -v inode=":$_inode" '$0 !~ /->/ && substr($6, length($6) - length(inode) + 1) == inode { print $5 }' /proc/locks | head -n 1)
-    [ -z "$_pid" ] || printf 'process %s (%s) holds %s\n' "$_pid" "$(cat "/proc/$_pid/comm" 2>/dev/null)" "$_file"
   done
 }
