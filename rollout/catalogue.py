@@ -26,6 +26,14 @@ PACKAGES = ("st2", "st2web", "st2chatops", "st2mistral", "bwc-enterprise", "st2e
 # First and last minor; "" for one that is still built.
 _PACKAGE_BANDS = {"st2mistral": ("1.4", "3.2"), "st2enterprise": ("1.4", "1.6"), "bwc-enterprise": ("2.0", "3.2")}
 
+MIGRATION_SCRIPTS = (
+    "st2-migrate-datastore-to-include-scope-secret.py",
+    "st2-migrate-datastore-scopes.py",
+    "st2-migrate-runners.sh",
+    "st2-migrate-db-dict-field-values",
+)
+"""Every migration script that a release put beside its programs, oldest first."""
+
 MISTRAL_UNITS = ("mistral", "mistral-api", "mistral-server")
 """The wrapper and its two children: stopping the wrapper alone leaves children that were started by themselves."""
 

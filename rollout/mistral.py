@@ -12,7 +12,7 @@ SOUND = ("empty", "old", "between", "upgraded", "recreated")
 FIRST_WITH_EXECUTIONS = "012"
 _LOCAL = ("local", "hidden", "::1", "")
 
-_NEXT = {
+NEXT = {
     "empty": "set it up: invoke mistral.upgrade --hosts {name}",
     "old": "bring it to its head: invoke mistral.upgrade --hosts {name}",
     "between": "bring it to its head: invoke mistral.upgrade --hosts {name}",
@@ -48,7 +48,7 @@ def next_step(state: MistralFacts, name: str, host: str) -> str:
             f"restore the newest backup: at revision {state.revision} tables that would be dropped may hold what mistral "
             f"did since; it was upgraded that far by hand"
         )
-    text = _NEXT.get(state.state) or _CAUSES.get(state.cause, "look at what PostgreSQL says there")
+    text = NEXT.get(state.state) or _CAUSES.get(state.cause, "look at what PostgreSQL says there")
     return text.format(name=name, host=host)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from rollout.codec import canonical
 from rollout.errors import Interrupted, Unreachable
+from rollout.findings import found
 from rollout.journal import VERSION, Record
-from rollout.model import Finding, Severity
+from rollout.model import Finding
 
 POLL_S = 2.0
 SILENT_S = 300.0  # a host that cannot be asked for this long is not waited for
@@ -43,7 +44,7 @@ def finding(deployment: str, journals: Iterable[Iterable[Record]]) -> tuple[Find
     if pause is None:
         return ()
     cause = f"{sentence(pause)}; the upgrade waits before it stops st2 there"
-    return (Finding("paused", Severity.WARNING, deployment, cause, resume(deployment)),)
+    return (found("paused", deployment, cause, deployment=deployment),)
 
 
 def resume(deployment: str) -> str:

@@ -1,0 +1,67 @@
+"""What is found of the stores that a deployment has in common: MongoDB, RabbitMQ, Mistral's PostgreSQL. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from rollout import mistral
+from rollout.facts import Facts, mistral_host
+from rollout.findings import found
+from rollout.model import Finding
+from rollout.versions import order
+
+Hosts = Mapping[str, Facts]
+_NAMES = {"mongodb": "MongoDB", "rabbitmq": "RabbitMQ"}
+
+
+def silent(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """Servers that st2.conf names and that a host gets no connection to."""
+    for name, each in facts.items():
+        for server in each.around.silent:
+            cause = f"no connection to {_NAMES[server.kind]} at {server.where}: {server.why}"
+            yield found(f"{server.kind}-unreachable", name, cause)
+
+
+def keys(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """Keys of the datastore that the migration of 2.1 could not rename; every host sees the same ones."""
+    for name, each in facts.items():
+        if (count := each.evidence.get("keys-both-scopes", 0)) and order(target) >= order("2.1"):
+            scope, _, key = each.places.get("keys-both-scopes", "").partition(" ")
+            more = f", and {count - 1} more like it" if count > 1 else ""
+            cause = f"{key} is under {scope} and under st2kv.{scope}{more}"
+            user, _, own = key.rpartition(":") if scope == "user" else ("", "", key)
+            yield found("keys-both-scopes", name, cause, scope=f"{scope} --user {user}" if user else scope, name=own)
+            return
+
+
+def tools(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """A host that could not dump Mistral's database."""
+    name = mistral_host(facts)
+    missing = [tool for tool in ("pg_dump", "pg_restore") if name and tool not in facts[name].tools]
+    if missing:
+        yield found("dump-tools-missing", name, f"{' and '.join(missing)} would be needed to dump Mistral's database")
+
+
+def mistral_state(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """What the state of Mistral's database asks for, and who else is on it."""
+    host = mistral_host(facts)
+    state = facts[host].mistral if host else None
+    if state is None:
+        return
+    if state.state not in mistral.SOUND:
+        remedy = mistral.next_step(state, deployment, host)
+        yield found(f"mistral-{state.state}", host, state.sentence, remedy=remedy)
+    if state.state in ("between", "recreated"):
+        yield found(f"mistral-{state.state}", host, state.sentence)
+    if others := mistral.outsiders(facts):
+        cause = f"somebody else works on Mistral's database: {', '.join(map(mistral.told, others))}"
+        yield found("mistral-shared", host, cause)
+    if state.unfinished and order(target) >= order("2.2.0") and state.revision < "020":
+        cause = f"{state.unfinished} executions of Mistral are unfinished and will stay so for ever"
+        yield found("mistral-unfinished", host, cause)
+
+
+def differ(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """Hosts of one deployment that use different Mistral databases."""
+    seen = {each.mistral.identity: name for name, each in facts.items() if each.mistral and each.mistral.identity}
+    if len(seen) > 1:
+        where = ", ".join(f"{name} uses {identity}" for identity, name in seen.items())
+        yield found("databases-differ", deployment, f"its hosts use different Mistral databases: {where}")
