@@ -161,6 +161,7 @@ def read_around(said: Mapping[str, str]) -> Around:
         fetch_failed=sources.get("fetch", ""),
         key_refused=sources.get("key", ""),
         silent=tuple(Silent(*words) for words in _words(said.get("reach", ""), 3)),
+        store=dict(_pairs(said.get("reach", ""))).get("store", ""),
         restarters=tuple(read_restarters(said.get("restarters", ""))),
         changed=tuple(file for word, file in files if word == "changed"),
         left=tuple(file for word, file in files if word == "left"),

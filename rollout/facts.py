@@ -103,6 +103,7 @@ class Around:
     lists_age    seconds since the host's own lists of packages were fetched; -1 when that cannot be told
     fetch_failed, key_refused  what the package manager said when it was asked for st2's packages
     changed, left  configuration files that are not as they were shipped, and what the package manager put beside such ones
+    store        the database of MongoDB that st2.conf names: HOST:PORT[,HOST:PORT...]/NAME
     scripts      the migration scripts that are on the disk
     virtualenvs  pack to what is wrong with its virtualenv: gone (the pack), missing (its Python), other (than st2's Python)
     """
@@ -111,6 +112,7 @@ class Around:
     fetch_failed: str = ""
     key_refused: str = ""
     silent: tuple[Silent, ...] = ()
+    store: str = ""
     restarters: tuple[Restarter, ...] = ()
     changed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()

@@ -214,6 +214,18 @@ _DATABASES = (
         "start it, or mend [messaging] in /etc/st2/st2.conf or the way there: systemctl start rabbitmq-server",
     ),
     Known(
+        "stores-differ",
+        _WARN,
+        "the st2.conf of hosts of one deployment name different databases of MongoDB; one may have two names",
+        "if they are not one and the same, mend [database] in /etc/st2/st2.conf, or make each host a deployment of its own",
+    ),
+    Known(
+        "store-shared",
+        _WARN,
+        "the st2.conf of hosts of two deployments name the same database of MongoDB; two networks may use one name",
+        "if it is one and the same, put the hosts of both into one deployment of the inventory",
+    ),
+    Known(
         "keys-both-scopes",
         _STOP,
         "a key of the datastore stands under an old scope and under its new one: the migration of 2.1 cannot rename it, and "

@@ -33,7 +33,15 @@ _LAB = (
         "script-unknown",
         "versions-mixed",
     ),
-    ("database-shared", "databases-differ", "upgraded-by-hand", "mistral-damaged", "mistral-half-installed"),
+    (
+        "database-shared",
+        "databases-differ",
+        "store-shared",
+        "stores-differ",
+        "upgraded-by-hand",
+        "mistral-damaged",
+        "mistral-half-installed",
+    ),
     ("mistral-shared", "mistral-unfinished", "mistral-unknown-revision", "mistral-unmanaged", "mistral-unreachable"),
     ("virtualenv-pack-gone", "virtualenv-python-missing", "virtualenv-python-other"),
 )

@@ -1,6 +1,7 @@
 """Whether MongoDB and RabbitMQ, as st2.conf names them, take a connection. Logs in nowhere. Python 2.7 and 3, any of them.
 
 reach.py [CONF]   mongodb|rabbitmq HOST:PORT[,HOST:PORT...] WHY, a line for each of which no server answers
+                  store HOST:PORT[,HOST:PORT...]/NAME, the database of MongoDB that is named
 """
 
 import re
@@ -28,17 +29,23 @@ def addresses(kind, text):
     return found
 
 
-def servers(path):
-    """(kind, addresses) of what st2 of this configuration needs, with the places that it takes where none is named."""
+def settings(path):
+    """What gives the value of an option in PATH, or another; None when it cannot be read."""
     parser = RawConfigParser()
     try:
         parser.read(path)
     except Error:
+        return None
+    return lambda section, option, otherwise: (
+        parser.get(section, option).strip() if parser.has_option(section, option) else otherwise
+    )
+
+
+def servers(path):
+    """(kind, addresses) of what st2 of this configuration needs, with the places that it takes where none is named."""
+    value = settings(path)
+    if value is None:
         return []
-
-    def value(section, option, otherwise):
-        return parser.get(section, option).strip() if parser.has_option(section, option) else otherwise
-
     mongodb = value("database", "host", "127.0.0.1") or "127.0.0.1"
     if "://" not in mongodb and not re.search(r":\d+$", mongodb):
         mongodb = "%s:%s" % (mongodb, value("database", "port", "27017") or "27017")
@@ -73,6 +80,9 @@ def main(conf="/etc/st2/st2.conf"):
         if thread.is_alive():
             failures[address] = "no answer in %d s" % (PATIENCE * 2)
     for kind, places in asked:
+        if kind == "mongodb" and places:
+            names = ",".join(sorted("%s:%d" % each for each in places))
+            print("store %s/%s" % (names, settings(conf)("database", "db_name", "st2")))
         if places and all(each in failures for each in places):
             where = ",".join("%s:%d" % each for each in places)
             print("%s %s %s" % (kind, where, failures[places[0]]))

@@ -19,6 +19,7 @@ _OF_TARGET: tuple[Check, ...] = (
     databases.mistral_state,
     databases.tools,
     databases.differ,
+    databases.stores,
     databases.silent,
     databases.keys,
     hosts.disk,
@@ -47,14 +48,18 @@ def inspect(deployment: str, facts: Hosts, target: str, stops: tuple[str, ...] =
 
 def shared_databases(deployments: Mapping[str, Hosts]) -> tuple[Finding, ...]:
     """Two deployments on one database are one deployment that the inventory tears apart."""
-    owners: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
     findings = []
     for name, facts in deployments.items():
         for host, each in facts.items():
-            identity = each.mistral.identity if each.mistral else ""
-            if identity and owners.setdefault(identity, name) != name:
-                cause = f"{name} and {owners[identity]} use one Mistral database"
-                findings.append(found("database-shared", host, cause))
+            store = each.around.store
+            mine = (
+                ("database-shared", each.mistral.identity if each.mistral else "", "use one Mistral database"),
+                ("store-shared", "" if databases.local(store) else store, f"name {store} as their MongoDB"),
+            )
+            for key, identity, what in mine:
+                if identity and (other := owners.setdefault((key, identity), name)) != name:
+                    findings.append(found(key, host, f"{name} and {other} {what}"))
     return tuple(findings)
 
 

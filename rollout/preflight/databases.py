@@ -32,6 +32,20 @@ def keys(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
             return
 
 
+def local(store: str) -> bool:
+    """True for a database that is reached on the host's own loopback: on another host it is another one."""
+    return store.startswith(("127.", "localhost:", "::1:"))
+
+
+def stores(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """Hosts of one deployment whose st2.conf name different databases of MongoDB."""
+    named = {name: each.around.store for name, each in facts.items() if each.around.store}
+    seen = {f"{name}'s own {store}" if local(store) else store for name, store in named.items()}
+    if len(seen) > 1:
+        said = ", ".join(f"{name} names {store}" for name, store in named.items())
+        yield found("stores-differ", deployment, f"its hosts name different databases of MongoDB: {said}")
+
+
 def tools(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     """A host that could not dump Mistral's database."""
     name = mistral_host(facts)

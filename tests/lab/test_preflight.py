@@ -104,9 +104,18 @@ def test_hosts_that_the_inventory_puts_where_they_are_not(operator: Operator) ->
     found = {(each["key"], each["host"]): each for each in looks(operator, "mixed,half,other-half")}
     assert "each of them a deployment of its own" in found["databases-differ", "mixed"]["remedy"]
     assert "into one deployment" in found["database-shared", "yum2"]["remedy"]
+    assert "a deployment of its own" in found["stores-differ", "mixed"]["remedy"]
+    assert "into one deployment" in found["store-shared", "yum2"]["remedy"]
     assert "is this an st2 host?" in found["nothing-installed", "sysv1"]["remedy"]
     assert ("init-unsupported", "sysv1") in found
 
     write_inventory(operator.folder, operator.fleet)
-    misplaced = {"databases-differ", "database-shared", "nothing-installed", "init-unsupported"}
+    misplaced = {
+        "databases-differ",
+        "database-shared",
+        "stores-differ",
+        "store-shared",
+        "nothing-installed",
+        "init-unsupported",
+    }
     assert not misplaced & {each["key"] for each in looks(operator)}

@@ -121,6 +121,10 @@ PROVOKED |= {
         [around(silent=(Silent("rabbitmq", "q1:5672,q2:5672", "no answer in 3 s"),))],
         "RabbitMQ at q1:5672,q2:5672",
     ),
+    "stores-differ": (
+        [around(store="db1:27017/st2"), replace(around(store="localhost:27017/st2"), host="b")],
+        "a names db1:27017/st2, b names localhost:27017/st2",
+    ),
     "keys-both-scopes": (
         [healthy(evidence={"keys-both-scopes": 2}, places={"keys-both-scopes": "system smtp.host"})],
         "smtp.host is under system and under st2kv.system, and 1 more like it",
@@ -136,7 +140,7 @@ PROVOKED |= {
     "virtualenv-python-other": ([around(virtualenvs={"aws": "other"})], "aws has another Python"),
 }
 # Provoked by what they are about: two deployments (below), and a pause (test_pause.py).
-ELSEWHERE = {"database-shared", "paused"}
+ELSEWHERE = {"database-shared", "store-shared", "paused"}
 OFTEN_TOGETHER = {"distro-ends", "candidate-missing", "nothing-installed", "versions-mixed", "journal-disagrees"}
 
 
@@ -252,3 +256,12 @@ def test_two_deployments_on_one_database_are_an_inhibitor() -> None:
     assert shared_databases({"pair": by_name(one, two)}) == ()
     unknown = replace(two, mistral=replace(OLD, identity=""))
     assert shared_databases({"first": by_name(replace(one, mistral=unknown.mistral)), "second": by_name(unknown)}) == ()
+
+
+def test_one_name_for_the_store_of_two_deployments_is_a_warning_and_loopback_is_nobody_else_s() -> None:
+    one, two = around(store="db1:27017/st2"), replace(around(store="db1:27017/st2"), host="b", mistral=None)
+    (finding,) = shared_databases({"first": by_name(one), "second": by_name(two)})
+    assert (finding.key, finding.severity, finding.host) == ("store-shared", Severity.WARNING, "b")
+    here, there = around(store="127.0.0.1:27017/st2"), replace(around(store="127.0.0.1:27017/st2"), host="b")
+    assert shared_databases({"first": by_name(here), "second": by_name(replace(there, mistral=None))}) == ()
+    assert {each.key for each in found(here, there)} == {"stores-differ"}

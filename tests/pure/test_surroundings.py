@@ -27,6 +27,7 @@ keys-both-scopes 1 user alice:a key
 rbac 1 /etc/st2/st2.conf:3
 @reach
 mongodb db1:27017,db2:27017 Connection refused
+store db1:27017,db2:27017/st2
 @restarters
 unit puppet.service
 process 71 puppet
@@ -67,6 +68,7 @@ def test_an_answer_is_read() -> None:
         lists_age=3600,
         fetch_failed="E: Failed to fetch http://repo/apt  Connection failed",
         silent=(Silent("mongodb", "db1:27017,db2:27017", "Connection refused"),),
+        store="db1:27017,db2:27017/st2",
         restarters=(
             Restarter("unit", "puppet.service", "puppet"),  # and not its process once more
             Restarter("process", "99", "monit"),
