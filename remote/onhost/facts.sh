@@ -115,8 +115,8 @@ yum_available() {
   # shellcheck disable=SC2086
   limit 120 yum -q "$@" list --showduplicates --available $_packages 2>"$_aside/said" \
     || limit 120 yum -q "$@" list available --showduplicates $_packages 2>>"$_aside/said" \
-    || _fetch_failed=$(grep -m 1 -iE '^(error|failed)|cannot' "$_aside/said")
-  _key_missing=$(grep -m 1 -iE 'signature could not be verified|public key .*not installed|GPG' "$_aside/said")
+    || _fetch_failed=$(grep -v 'No matching Packages' "$_aside/said" | grep -m 1 -iE '^(error|failed)|cannot')
+  _key_missing=$(grep -v Importing "$_aside/said" | grep -m 1 -iE 'signature could not be verified|public key .*not installed|GPG')
 }
 
 # KEY COUNT PLACE: what speaks against a later release, in packs, in st2.conf and on the system.

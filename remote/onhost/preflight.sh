@@ -29,29 +29,37 @@ facts_repositories() {
     /var/cache/dnf/*tack*torm*/repodata/repomd.xml /var/cache/yum/*/*/*tack*torm*/repomd.xml 2>/dev/null | sort -n | tail -n 1)
   [ -z "$_newest" ] || printf 'lists-age %s\n' "$(($(date +%s) - _newest))"
   [ -z "${_fetch_failed:-}" ] || printf 'fetch %s\n' "$_fetch_failed"
-  [ -z "${_key_missing:-}" ] || printf 'key %s\n' "$_key_missing"
+  # apt goes on with what it warns of, and refuses the packages later; yum may speak of a key that it takes.
+  [ -z "${_key_missing:-}" ] || { [ -z "${_fetch_failed:-}" ] && ! have dpkg; } || printf 'key %s\n' "$_key_missing"
 }
 
 # unit NAME, process PID NAME, cron FILE:LINE NAME: what starts services again that it finds stopped.
 facts_restarters() {
   have systemctl && systemctl list-units --plain --no-legend --state=active --type=service,timer 'puppet*' 'pe-puppet*' 'chef-*' \
-    'cfengine*' 'cf-*' 'salt-minion*' 'monit*' 'keepalived*' 'pacemaker*' 'supervisor*' 2>/dev/null | sed 's/^[^a-z]*/unit /; s/ *loaded .*//'
+    'cfengine*' 'cf-*' 'salt-minion*' monit.service 'keepalived*' 'pacemaker*' 'supervisor*' 2>/dev/null \
+    | sed 's/^[^a-z]*/unit /; s/ *loaded .*//'
   ps axww -o pid=,args= 2>/dev/null | awk '
     function program(word) { sub(/.*\//, "", word); sub(/:$/, "", word); return word }
-    $2 !~ /^-/ {
-      for (i = 2; i <= 3; i++)
-        if (program($i) ~ /^(puppet|chef-client|cf-execd|cf-agent|salt-minion|monit|keepalived|pacemakerd|supervisord|ansible-pull)$/) {
-          print "process", $1, program($i); next
-        }
-    }'
-  grep -nHE '^[^#]*(puppet|chef-client|cf-agent|salt-call|ansible-pull|monit|st2ctl|systemctl.* (re)?start .*(st2|mistral))' \
-    /etc/crontab /etc/cron.d/* /etc/cron.hourly/* /var/spool/cron/crontabs/* /var/spool/cron/* 2>/dev/null \
+    function starts(word) {
+      return word ~ /^(puppet|chef-client|cf-execd|cf-agent|salt-minion|monit|keepalived|pacemakerd|supervisord|ansible-pull)$/
+    }
+    starts(program($2)) { print "process", $1, program($2); next }
+    program($2) ~ /^(ruby|python|perl|sh|bash|dash)[0-9.]*$/ && starts(program($3)) { print "process", $1, program($3) }'
+  cron_lines /etc/crontab /etc/cron.d/* /etc/cron.hourly/* /var/spool/cron/crontabs/* /var/spool/cron/*
+}
+
+# cron FILE:LINE NAME of every line in FILE... that runs what starts services; whole words, as one that runs a monitor does not.
+cron_lines() {
+  _starts='(puppet|chef-client|cf-agent|salt-call|ansible-pull|monit|st2ctl|systemctl .*(re)?start .*(st2|mistral))'
+  grep -nHE "^([^#]*[^a-z#])?$_starts" "$@" 2>/dev/null \
+    | grep -E '(puppet|chef-client|cf-agent|salt-call|ansible-pull|monit|st2ctl)([^a-z]|$)|systemctl ' \
     | sed -E 's/^([^:]*:[0-9]*):.*(puppet|chef-client|cf-agent|salt-call|ansible-pull|monit|st2ctl|systemctl).*/cron \1 \2/'
 }
 
 # left FILE: a new version that the package manager put beside a changed file. changed FILE: one that is not as it was shipped.
 facts_conffiles() {
-  for _file in /etc/st2/* /etc/mistral/* /etc/default/st2* /etc/sysconfig/st2* /etc/logrotate.d/* "$STACK"/static/webui/* "$STACK"/chatops/*; do
+  for _file in /etc/st2/* /etc/mistral/* /etc/default/st2* /etc/sysconfig/st2* /etc/logrotate.d/* "$STACK"/static/webui/* \
+    "$STACK"/chatops/*; do
     case $_file in
       *.dpkg-dist | *.dpkg-new | *.rpmnew) [ -f "$_file" ] && printf 'left %s\n' "$_file" ;;
     esac

@@ -153,3 +153,50 @@ def test_a_changed_file_is_told_by_its_digest(tmp_path: Path, shell: str) -> Non
     command = f"printf '%s\\n' {shlex.quote(shipped)} | changed_files md5sum"
     assert said(shell, tmp_path, command) == [f"changed {tmp_path}/ours"]
     assert said(shell, tmp_path, "printf '' | changed_files md5sum") == []
+
+
+CRON = {
+    "* * * * * root puppet agent -t": "puppet",
+    "*/5 * * * * root /usr/bin/monit reload": "monit",
+    "@reboot root /usr/bin/st2ctl start": "st2ctl",
+    "0 3 * * * root systemctl restart st2api": "systemctl",
+    "# * * * * * root puppet agent -t": "",
+    "* * * * * root /usr/bin/monitor-disk": "",
+    "* * * * * root systemctl restart nginx": "",
+    "* * * * * root systemctl status st2api": "",
+    "0 4 * * * root /opt/backup # before puppet": "",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_line_of_cron_that_starts_services_is_told(tmp_path: Path, shell: str) -> None:
+    (tmp_path / "crontab").write_text("".join(f"{line}\n" for line in CRON))
+    named = [(number, name) for number, name in enumerate(CRON.values(), 1) if name]
+    told = [f"cron {tmp_path}/crontab:{number} {name}" for number, name in named]
+    assert said(shell, tmp_path, f"cron_lines {tmp_path}/crontab {tmp_path}/none") == told
+
+
+YUM = {
+    "Error: No matching Packages to list": [],
+    "Importing GPG key 0xC6F28448": ["fetch Error: it failed"],
+    "Error: Failed to download metadata for repo 'StackStorm_stable'": [
+        "fetch Error: Failed to download metadata for repo "
+    ],
+    "repomd.xml signature could not be verified for StackStorm_stable": [
+        "fetch Error: it failed",
+        "key repomd.xml signature",
+    ],
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_yum_says_of_its_repositories_is_told_apart(tmp_path: Path, shell: str) -> None:
+    """A repository without the packages is another matter (candidate-missing), and so is a key that was taken."""
+    hosts = 'have() { [ "$1" = yum ]; }; limit() { shift; "$@"; }; _packages=st2'
+    for line, told in YUM.items():
+        more = "" if line.startswith("Error") else "echo 'Error: it failed' >&2;"
+        yum = f"yum() {{ echo {shlex.quote(line)} >&2; {more} return 1; }}"
+        found = said(shell, tmp_path, f"{hosts}; {yum}; facts_available; facts_repositories | grep -v lists-age")
+        assert len(found) == len(told) and all(map(str.startswith, found, told)), found
+    taken = "yum() { echo 'Importing GPG key 0xC6F28448' >&2; }"
+    assert said(shell, tmp_path, f"{hosts}; {taken}; facts_available; facts_repositories | grep -v lists-age") == []
