@@ -87,7 +87,7 @@ _PACKAGES = (
     Known(
         "package-manager-busy",
         _STOP,
-        "a process holds a lock of the package manager",
+        "a process holds a lock of the package manager: the upgrade would wait for it with st2 stopped",
         "let it finish, or end it: kill {pid}",
     ),
     Known(
@@ -143,7 +143,7 @@ _PACKAGES = (
         _NOTE,
         "configuration files are not as they were shipped: they are kept, and a newer one is put beside them "
         "(.dpkg-dist, .rpmnew)",
-        "nothing to do for what is meant so; put back what is not: {files}",
+        "leave what is meant so, and put back what is not: {files}",
     ),
     Known(
         "conffile-left",
