@@ -5,7 +5,7 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-long histories crash-matrix check clean
+.PHONY: help setup demo test test-fast test-long histories crash-matrix hops check clean
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ histories: setup ## random histories against a fleet in memory (HISTORIES=50); s
 SHARD = 1/1
 crash-matrix: setup ## every cell of the crash matrix, or a share (SHARD=2/3); hours, resumable; writes docs/crash-matrix.md
 	.venv/bin/python -m tests.lab.crash --shard $(SHARD)
+
+hops: setup ## every release of the lab to the next, on both families; a quarter of an hour; writes docs/hops.md
+	.venv/bin/python -m pytest tests/lab/test_hops.py -m long -s
 
 check: setup ## ruff and mypy --strict
 	$(INVOKE) dev.check

@@ -7,7 +7,17 @@ from lab.containers import Containers, each
 from lab.digest import digest_of, locked, tree_digest
 from lab.docker import LAB, docker, image_exists
 from lab.keys import make_keys
-from lab.topology import DEPLOYMENTS, HOSTS, PREPARED, SUDO_PASSWORD, LabDeployment, LabHost, identity
+from lab.topology import (
+    DEPLOYMENTS,
+    HOSTS,
+    PREPARED,
+    SUDO_PASSWORD,
+    LabDeployment,
+    LabHost,
+    built,
+    identity,
+    node_repository,
+)
 
 PROJECT = "stormlift-lab-prepare"
 PORT_BASE = 22000
@@ -16,10 +26,13 @@ RECIPE = ("hosts", "prepare.py", "topology.py", "packages/seed")
 
 
 def packages(host: LabHost, release: str) -> tuple[str, ...]:
-    """What is installed on a host; yum1 is the one with a licence for the enterprise package, which came with 2.0."""
-    usual = ("st2", "st2web", "st2chatops", "st2mistral")
-    licensed = host.name == "yum1" and not release.startswith("1.")
-    return (*usual, "bwc-enterprise") if licensed else usual
+    """What is installed on a host; yum1 is the one with a licence for the enterprise package, from 2.0 to 3.2."""
+    found = built(release)
+    mistral = ("st2mistral",) if found.mistral else ()
+    licensed = (
+        ("bwc-enterprise",) if host.name == "yum1" and found.enterprise_name == "bwc-enterprise" and mistral else ()
+    )
+    return ("st2", "st2web", "st2chatops", *mistral, *licensed)
 
 
 def prepare(release: str, say: Say = to_stderr) -> dict[str, str]:
@@ -94,6 +107,8 @@ def _databases(containers: Containers, host: LabHost) -> None:
 
 def _packages(containers: Containers, host: LabHost, release: str) -> None:
     deployment = next(d for d in DEPLOYMENTS if host.name in d.hosts)
+    if node := node_repository(release):
+        _script(containers, host, "repositories.sh", host.family, node)
     _script(containers, host, "install.sh", host.family, release, *packages(host, release))
     _script(containers, host, "settings.sh", deployment.database_address, env=_passwords(deployment))
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lab.packages.builder.releases import NODE_REPOSITORIES, Release
 from lab.packages.builder.releases import RELEASES as BUILT
 
 RELEASES = tuple(release.name for release in BUILT)
@@ -85,9 +86,25 @@ def members(name: str) -> tuple[LabHost, ...]:
     return lone or tuple(h for h in HOSTS if h.deployment == deployment(name).name)
 
 
+# From which release on a fleet of a family says that it is this: st2 was built for it up to the next one's first
+# (StackStorm/st2-packages), and the way from the last release before that is one that a real host could take.
+_IDENTITIES = {
+    "apt": ((0, 0, "debian-8"), (1, 6, "ubuntu-16.04"), (3, 4, "ubuntu-18.04"), (3, 8, "ubuntu-20.04")),
+    "yum": ((0, 0, "centos-7"), (3, 8, "rocky-8")),
+}
+
+
 def identity(family: str, release: str) -> str:
-    """What a host says it is at this release: what st2 of that day was built for (StackStorm/st2-packages)."""
-    if family == "yum":
-        return "centos-7"
-    major, minor = (int(part) for part in release.split(".")[:2])
-    return "debian-8" if (major, minor) < (1, 6) else "ubuntu-16.04"
+    """What a host of a fleet at this release says it is."""
+    at = tuple(int(part) for part in release.split(".")[:2])
+    return [name for major, minor, name in _IDENTITIES[family] if (major, minor) <= at][-1]
+
+
+def node_repository(release: str) -> str:
+    """The repository of Node.js that an operator of this release has set up, "" where chatops takes what there is."""
+    return next((name for band, name in NODE_REPOSITORIES if built(release).version in band), "")
+
+
+def built(name: str) -> Release:
+    """The release of this name, as the lab's packages have it."""
+    return next(release for release in BUILT if release.name == name)

@@ -161,9 +161,9 @@ def test_a_finding_is_waived_by_its_name_with_a_reason(operator: Operator, fleet
         words = ("plan", "--hosts", "apt1", "--waive")
         refused(operator.types("upgrade", "--hosts", "apt1", "--yes"), 2, "/opt has", "free space under /opt")
         refused(operator.types(*words, "disk-short"), 2, "KEY=REASON")
-        said = operator.types(*words, "disk-short=the volume grows at noon", "--waive", "disk-shrot=oh")
+        said = operator.types(*words, "disk-short=the volume grows at noon", "--waive", "paused=oh")
         assert said.code == 0 and "inhibitor, waived: apt1: /opt has" in said.out, said.all
-        assert "waived: the volume grows at noon" in said.out and "nothing to waive: disk-shrot" in said.err
+        assert "waived: the volume grows at noon" in said.out and "nothing to waive: paused" in said.err
     finally:
         fleet.execute("apt1", "sh", "-c", "umount /opt && umount /run/small")
 

@@ -8,17 +8,19 @@ from pathlib import Path
 
 from . import scriptlets, units
 from .model import Package, Target
+from .releases import Release, mistral_head
 from .tree import PAYLOAD, compile_python, console_script, make_venv, render, write
 
 HOME = "/opt/stackstorm/mistral"
 OURS = PAYLOAD / "st2mistral"
+REVISIONS = "mistral/db/sqlalchemy/migration/alembic_migrations/versions"
 # Mistral 2.0.0 names parameters `async`, a keyword since Python 3.7.
 ASYNC_FILES = ("engine/default_engine.py", "engine/action_handler.py", "engine/rpc.py")
 
 
 def make(target: Target, root: Path, shared: Path) -> Package:
     """Make st2mistral in ROOT; the Mistral of one version is unpacked and compiled once, in SHARED."""
-    shutil.copytree(_venv(target.release.mistral, target.wheels, shared), root / HOME.lstrip("/"), symlinks=True)
+    shutil.copytree(_venv(target.release, target.wheels, shared), root / HOME.lstrip("/"), symlinks=True)
     conffiles = ["/etc/mistral/mistral.conf", "/etc/mistral/wf_trace_logging.conf"]
     write(root / "etc/mistral/mistral.conf", render(OURS / "mistral.conf", _conf_values(target)))
     write(root / "etc/mistral/wf_trace_logging.conf", (OURS / "wf_trace_logging.conf").read_text())
@@ -43,13 +45,19 @@ def make(target: Target, root: Path, shared: Path) -> Package:
 
 def _conf_values(target: Target) -> dict[str, str]:
     new = target.release.version >= (2, 2, 0)
+    # The packaged connection names its driver from 2.5 on.
+    driver = "+psycopg2" if target.release.version >= (2, 5, 0) else ""
     policy = "\n[oslo_policy]\npolicy_file = /etc/mistral/policy.json\n" if new else ""
-    return {"POLICY": policy}
+    return {"POLICY": policy, "DRIVER": driver}
+
+
+def _venv(release: Release, wheels: Path, shared: Path) -> Path:
+    return _home(release.mistral, mistral_head(release.version), wheels, shared)
 
 
 @cache
-def _venv(version: str, wheels: Path, shared: Path) -> Path:
-    home = shared / f"mistral-{version}"
+def _home(version: str, head: str, wheels: Path, shared: Path) -> Path:
+    home = shared / f"mistral-{version}-{head}"
     pth = ["import mistral_on_py311"]
     if version.startswith("2."):
         pth.append("import openstack_absent")
@@ -58,6 +66,9 @@ def _venv(version: str, wheels: Path, shared: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         wanted = [n for n in archive.namelist() if not n.startswith(("mistral/tests/", "mistral_tempest_tests/"))]
         archive.extractall(site, wanted)
+    for path in sorted((OURS / "revisions").glob("*.py")):
+        if path.name[:3] <= head:
+            shutil.copy(path, site / REVISIONS)
     if version.startswith("2."):
         for name in ASYNC_FILES:
             source = site / "mistral" / name

@@ -1,7 +1,7 @@
 """Maintainer scripts: what a package does by itself when it is installed or upgraded (StackStorm/st2-packages)."""
 
 from .model import Target
-from .releases import POSTINST_REGISTERS_RUNNERS
+from .releases import POSTINST_REGISTERS_RUNNERS, POSTINST_RESTARTS
 from .units import st2_units
 
 # Every deb of StackStorm that sees an upgrade leaves this stamp, st2mistral's too (packages/st2mistral/debian/preinst).
@@ -10,7 +10,8 @@ MISTRAL_UNITS = ("mistral", "mistral-api", "mistral-server")
 
 
 def st2(target: Target) -> dict[str, str]:
-    """st2 makes its users, enables its units, registers runners from 2.1 on; the rpm restarts what runs."""
+    """st2 makes its users, enables its units, registers runners from 2.1 to 2.9; the rpm restarts what runs, the deb from
+    2.3.2 on what stands still, too."""
     names = [n.removesuffix(".service") for n in st2_units(target.release, target.env_dir) if "@" not in n]
     if target.family == "rpm":
         # Where st2 is installed for the first time the lab has no database to wait for yet.
@@ -27,7 +28,7 @@ rm -f {STAMP}
 {_permissions()}{_deb_enable(names)}
 if [ "$upgrading" = 1 ]; then
 {register}fi
-"""
+{_deb_restart(target, names)}"""
     return {"preinst": _users() + _deb_stamp(), "postinst": postinst}
 
 
@@ -78,6 +79,18 @@ def _deb_stamp() -> str:
 def _deb_enable(names: list[str] | tuple[str, ...]) -> str:
     # dh_systemd_enable: enabled once, then the administrator's choice stays; never started, and no daemon-reload.
     return f'[ -n "$2" ] || systemctl --no-reload enable {" ".join(names)} >/dev/null 2>&1 || :'
+
+
+def _deb_restart(target: Target, names: list[str]) -> str:
+    # dh_systemd_start: no try-restart, so what was stopped is started.
+    if target.release.version not in POSTINST_RESTARTS:
+        return ""
+    return f"""\
+if [ -n "$2" ]; then
+  systemctl --system daemon-reload >/dev/null 2>&1 || :
+  systemctl restart {" ".join(names)} >/dev/null 2>&1 || :
+fi
+"""
 
 
 def _rpm_enable(names: list[str] | tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from . import scriptlets, units
 from .model import Package, Target
+from .releases import node
 from .tree import PAYLOAD, render, write
 
 HOME = "opt/stackstorm/chatops"
@@ -27,4 +28,15 @@ def make(target: Target, root: Path, _shared: Path) -> Package:
         tree=root,
         conffiles=tuple(conffiles),
         scripts=scriptlets.st2chatops(target),
+        depends=_depends(target),
     )
+
+
+def _depends(target: Target) -> tuple[str, ...]:
+    bounds = node(target.release.version)
+    if bounds is None:
+        return ()
+    deb = target.family == "deb"
+    first = f"nodejs (>= {bounds[0]})" if deb else f"nodejs >= {bounds[0]}"
+    below = f"nodejs (<< {bounds[1]})" if deb else f"nodejs < {bounds[1]}"
+    return (first, below) if bounds[1] else (first,)

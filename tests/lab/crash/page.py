@@ -24,9 +24,9 @@ that is a deed had finished twice. Each cell starts from images of its hosts, da
 """
 
 
-def commit() -> str:
-    """The commit that the working tree is at, with `+` where anything but the page was changed since."""
-    return _git("rev-parse", "--short=12", "HEAD") + _changed(".", f":!{PAGE.relative_to(ROOT)}")
+def commit(page: Path = PAGE) -> str:
+    """The commit that the working tree is at, with `+` where anything but PAGE was changed since."""
+    return _git("rev-parse", "--short=12", "HEAD") + _changed(".", f":!{page.relative_to(ROOT)}")
 
 
 def code() -> str:

@@ -16,6 +16,8 @@ def make() -> Application:
     store = db_setup()
     if not traits.RUNNERS_ARE_CONTENT:
         registrar.register_built_in_runners(store)
+    if traits.RUNNERS_IN_PACKAGE:
+        registrar.register_runners(store)
     return answer
 
 

@@ -1,9 +1,10 @@
 """The program st2."""
 
 import argparse
+import platform
 import sys
 
-from st2common import __version__
+from st2common import __version__, traits
 
 from st2client import keys, runs
 from st2client.api import OperationFailure
@@ -23,7 +24,10 @@ def main(argv: list[str]) -> int:
     flags = parser.parse_args(argv)
     if flags.version:
         # argparse of Python 2.7 writes the version to stderr.
-        print(f"st2 {__version__}", file=sys.stderr)
+        if traits.VERSION_TO_STDOUT:
+            print(f"st2 {__version__}, on Python {platform.python_version()}")
+        else:
+            print(f"st2 {__version__}", file=sys.stderr)
         return 0
     if not flags.branch:
         parser.print_help()

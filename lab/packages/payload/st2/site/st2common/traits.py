@@ -19,3 +19,21 @@ SCRIPT_SETS_ENCRYPTED = VERSION < (2, 1, 0)
 # Keys per answer of GET /v1/keys: all of them up to 2.2.
 KEYS_DEFAULT_LIMIT = None if VERSION < (2, 3, 0) else 100
 KEYS_MAXIMUM_LIMIT = None if VERSION < (2, 4, 0) else 100
+# Runners are Python packages of st2's own virtualenv; services register them when they start.
+RUNNERS_IN_PACKAGE = VERSION >= (2, 10, 0)
+# `st2-register-content --register-recreate-virtualenvs`.
+RECREATES_VIRTUALENVS = VERSION >= (3, 4, 0)
+# argparse of Python 3 writes the version to stdout, and from 3.4 on there is no other Python.
+VERSION_TO_STDOUT = VERSION >= (3, 4, 0)
+# What is installed for MongoDB on the day of a release (scripts/ of StackStorm/st2-packages).
+MONGODB = next(
+    release
+    for since, release in (
+        ((3, 9, 0), "7.0.26"),
+        ((3, 3, 0), "4.0.28"),
+        ((2, 4, 0), "3.4.24"),
+        ((1, 6, 0), "3.2.22"),
+        ((0,), "2.6.12"),
+    )
+    if since <= VERSION
+)

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from st2common import config
+from st2common import config, traits
 from st2common.content import bootstrap, registrar
 from st2common.models.db.keyvalue import KeyValuePairDB
 from st2common.service_setup import current_store, db_setup, db_teardown
@@ -25,10 +25,15 @@ def main() -> int:
     commands.add_parser("dump", help="every key as one JSON object a line, as it is stored")
     commands.add_parser("clean", help="remove every key, execution and piece of content, as `st2ctl clean` does")
     commands.add_parser("log", help="every run of a script as one JSON object a line")
+    moved = commands.add_parser("mongodb", help="the server says from now on that it is this release of MongoDB")
+    moved.add_argument("release")
     flags = parser.parse_args()
     config.CONF.read([flags.config_file])
     db_setup()
-    COMMANDS[flags.command]()
+    if flags.command == "mongodb":
+        mongodb(flags.release)
+    else:
+        COMMANDS[flags.command]()
     db_teardown()
     return 0
 
@@ -42,8 +47,15 @@ def init() -> None:
         path.write_text(_key().to_json())
         path.chmod(0o640)
         shutil.chown(path, "root", "st2")
-    current_store()
+    if not current_store().run("SELECT release FROM lab_server"):
+        mongodb(traits.MONGODB)
     print(f"lab-store: {database.db_name} on {database.host} is ready", file=sys.stderr)
+
+
+def mongodb(release: str) -> None:
+    """What the server says that it is, to every host of the deployment."""
+    current_store().run("DELETE FROM lab_server")
+    current_store().run("INSERT INTO lab_server (release) VALUES (%s)", (release,))
 
 
 def seed() -> None:

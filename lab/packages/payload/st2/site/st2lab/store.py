@@ -18,6 +18,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS key_value_pair_d_b (id text PRIMARY KEY, uid text UNIQUE, doc jsonb NOT NULL);
 CREATE TABLE IF NOT EXISTS content_d_b (kind text, ref text, doc jsonb NOT NULL, PRIMARY KEY (kind, ref));
 CREATE TABLE IF NOT EXISTS action_execution_d_b (id text PRIMARY KEY, doc jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS lab_server (release text NOT NULL);
 CREATE TABLE IF NOT EXISTS lab_script_log (n serial PRIMARY KEY, run text NOT NULL, script text NOT NULL,
   release text NOT NULL, host text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp(), outcome text NOT NULL);
 """

@@ -22,6 +22,9 @@ def main() -> int:
     faults.pause("register-sleep")
     store = db_setup()
     kinds = [kind for kind in registered_kinds() if flags.register_all or getattr(flags, f"register_{kind}")]
+    if traits.RECREATES_VIRTUALENVS and flags.register_recreate_virtualenvs:
+        with logged("st2-register-content virtualenvs"):
+            print(f"INFO [-] Made {registrar.recreate_virtualenvs()} virtualenvs anew.", file=sys.stderr)
     try:
         with logged("st2-register-content " + ",".join(kinds)):
             for kind in kinds:
@@ -41,7 +44,8 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="st2-register-content", allow_abbrev=False)
     config.add_options(parser)
-    for kind in (*registered_kinds(), "all", "setup-virtualenvs", "fail-on-failure"):
+    anew = ("recreate-virtualenvs",) if traits.RECREATES_VIRTUALENVS else ()
+    for kind in (*registered_kinds(), "all", "setup-virtualenvs", *anew, "fail-on-failure"):
         parser.add_argument(f"--register-{kind}", action="store_true")
     parser.add_argument("--register-pack")
     return parser.parse_args()

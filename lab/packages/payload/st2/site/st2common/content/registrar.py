@@ -1,6 +1,8 @@
 """Read content from disk and register it in the datastore, as st2-register-content does."""
 
 import json
+import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from st2lab.store import Store, as_json
 from st2common import __version__, traits
 
 PACKS = Path("/opt/stackstorm/packs")
-RUNNERS = Path("/opt/stackstorm/runners")
+RUNNERS = Path(sysconfig.get_path("purelib")) if traits.RUNNERS_IN_PACKAGE else Path("/opt/stackstorm/runners")
+VIRTUALENVS = Path("/opt/stackstorm/virtualenvs")
 CONFIGS = Path("/opt/stackstorm/configs")
 
 # Where a pack keeps what; a runner has a folder of its own (from 2.1).
@@ -78,6 +81,15 @@ def register(store: Store, kind: str) -> int:
             _save(store, kind, document["ref"], document)
             count += 1
     return count
+
+
+def recreate_virtualenvs() -> int:
+    """Make the virtualenv of every pack anew; here it is the file that says which Python it is bound to."""
+    packs = [path.parent.name for path in sorted(PACKS.glob("*/pack.yaml"))]
+    for pack in packs:
+        (VIRTUALENVS / pack).mkdir(parents=True, exist_ok=True)
+        (VIRTUALENVS / pack / "pyvenv.cfg").write_text(f"home = {sys.prefix}/bin\nversion = {__version__}\n")
+    return len(packs)
 
 
 def find(store: Store, kind: str) -> list[dict[str, Any]]:
