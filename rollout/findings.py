@@ -12,13 +12,18 @@ from rollout.model import Finding, Severity
 
 @dataclass(frozen=True)
 class Known:
-    """A finding before it is met. `remedy`, and `yum` where a yum host wants another, name what is found in braces."""
+    """A finding before it is met. `remedy`, and `yum` where a yum host wants another, name what is found in braces.
+
+    `waivable` says of an inhibitor that an upgrade may go on all the same: it would not fail for sure after st2 was stopped,
+    and no promise rests on it.
+    """
 
     key: str
     severity: Severity
     means: str
     remedy: str
     yum: str = ""
+    waivable: bool = False
 
 
 _STOP, _WARN, _NOTE = Severity.INHIBITOR, Severity.WARNING, Severity.NOTE
@@ -55,6 +60,7 @@ _HOSTS = (
         _STOP,
         "there is too little room for packages and backups (1 GiB each, and Mistral's dump)",
         "free space under {place}",
+        waivable=True,
     ),
     Known(
         "clock-skew",
@@ -206,12 +212,14 @@ _DATABASES = (
         _STOP,
         "the host gets no connection to the MongoDB that its st2.conf names",
         "start it, or mend [database] in /etc/st2/st2.conf or the way there: systemctl start mongod",
+        waivable=True,
     ),
     Known(
         "rabbitmq-unreachable",
         _STOP,
         "the host gets no connection to the RabbitMQ that its st2.conf names",
         "start it, or mend [messaging] in /etc/st2/st2.conf or the way there: systemctl start rabbitmq-server",
+        waivable=True,
     ),
     Known(
         "stores-differ",
@@ -290,7 +298,23 @@ _MISTRAL = (
         "let them finish first, or accept that they are lost",
     ),
 )
-KNOWN = {each.key: each for each in (*_HOSTS, *_PACKAGES, *_JOURNAL, *_DATABASES, *_MISTRAL)}
+_WORK = (
+    Known(
+        "executions-unfinished",
+        _WARN,
+        "executions of st2 are not through: the stop ends them",
+        "let them finish, or cancel them: st2 execution list -s running (and requested, scheduled, paused, pending, "
+        "delayed); st2 execution cancel ID",
+    ),
+    Known(
+        "executions-unknown",
+        _NOTE,
+        "st2's API was not asked for unfinished executions, for want of credentials, or did not answer",
+        "st2_auth in the inventory says where a token or an API key comes from: "
+        "st2_auth: {{from: environment, api_key: ST2_API_KEY}}",
+    ),
+)
+KNOWN = {each.key: each for each in (*_HOSTS, *_PACKAGES, *_JOURNAL, *_DATABASES, *_MISTRAL, *_WORK)}
 
 
 def found(key: str, host: str, cause: str, *, manager: str = "", remedy: str = "", **words: str) -> Finding:

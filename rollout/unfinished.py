@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from rollout.facts import Facts
-from rollout.model import Finding, Severity
+from rollout.findings import found
+from rollout.model import Finding
 
 Hosts = Mapping[str, Facts]
 
@@ -13,25 +14,13 @@ def executions(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     asked = {name: each for name, each in facts.items() if "st2" in each.installed}
     for name, each in asked.items():
         if count := each.evidence.get("executions-unfinished"):
-            yield Finding(
-                "executions-unfinished",
-                Severity.WARNING,
-                name,
-                f"{count} executions of st2 are unfinished ({each.places['executions-unfinished']})",
-                "let them finish, or cancel them: st2 execution list -s running (and requested, scheduled, paused, pending, "
-                "delayed); st2 execution cancel ID",
-            )
+            where = each.places["executions-unfinished"]
+            yield found("executions-unfinished", name, f"{count} executions of st2 are unfinished ({where})")
             return
     unknown = [name for name, each in asked.items() if "executions-unknown" in each.evidence]
     if unknown and len(unknown) == len(asked):
-        yield Finding(
-            "executions-unknown",
-            Severity.NOTE,
-            unknown[0],
-            f"whether executions of st2 are unfinished is not known: {asked[unknown[0]].places['executions-unknown']}",
-            "st2_auth in the inventory says where a token or an API key comes from: "
-            "st2_auth: {from: environment, api_key: ST2_API_KEY}",
-        )
+        why = asked[unknown[0]].places["executions-unknown"]
+        yield found("executions-unknown", unknown[0], f"whether executions of st2 are unfinished is not known: {why}")
 
 
 def notifiers(host: Facts) -> str:

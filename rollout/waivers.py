@@ -1,36 +1,14 @@
 """Findings that an operator takes upon themselves: which, where, and why. Pure."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rollout.errors import UsageError
+from rollout.findings import KNOWN
 from rollout.model import Finding, Kind, Phase, PhasePlan, Severity, Step
 
 EXPECTED = "expected KEY=REASON, or KEY@HOST=REASON for one host or deployment; the keys stand in brackets: invoke plan"
-
-# With one of these the upgrade would fail after st2 was stopped, or a promise would be broken.
-NEVER = frozenset(
-    (
-        "candidate-missing",
-        "database-shared",
-        "databases-differ",
-        "distro-ends",
-        "distro-unknown",
-        "dump-tools-missing",
-        "held",
-        "init-unsupported",
-        "journal-damaged",
-        "journal-disagrees",
-        "mistral-shared",
-        "no-package-manager",
-        "nothing-installed",
-        "package-held",
-        "package-manager-differs",
-        "packages-half-configured",
-        "upgraded-by-hand",
-        "versions-mixed",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -49,21 +27,26 @@ class Waiver:
         return f"{self.key}@{self.place}" if self.place else self.key
 
 
-def read(words: Iterable[str]) -> tuple[Waiver, ...]:
-    """The words of --waive. Raises UsageError."""
+def read(words: Iterable[str], steps: Iterable[Step] = ()) -> tuple[Waiver, ...]:
+    """The words of --waive; STEPS are those of releases, whose ids are keys as well. Raises UsageError."""
+    keys = {*KNOWN, *(step.id for step in steps if step.kind is not Kind.RUN)}
     waivers = []
     for word in words:
         what, _, reason = (part.strip() for part in word.partition("="))
         key, at, place = what.partition("@")
         if not key or not reason or (at and not place):
             raise UsageError(f"--waive {word!r} says not what is waived, or not why", EXPECTED)
+        if key not in keys:
+            near = ", ".join(difflib.get_close_matches(key, sorted(keys), 3, 0.5))
+            raise UsageError(f"--waive {key}: no finding is called so", f"near it: {near}" if near else EXPECTED)
         waivers.append(Waiver(key, reason, place))
     return tuple(waivers)
 
 
 def never(finding: Finding) -> bool:
-    """True for what no reason outweighs: an inhibitor of NEVER, or a state of Mistral's database that is not sound."""
-    return finding.severity is Severity.INHIBITOR and (finding.key in NEVER or finding.key.startswith("mistral-"))
+    """True for what no reason outweighs: an inhibitor that is not declared to be waivable. What steps look at is."""
+    known = KNOWN.get(finding.key)
+    return finding.severity is Severity.INHIBITOR and known is not None and not known.waivable
 
 
 def waived(findings: Iterable[Finding], waivers: Sequence[Waiver], deployment: str = "") -> tuple[Finding, ...]:

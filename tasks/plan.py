@@ -38,7 +38,7 @@ def works_of(
     sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: bool = False, waive: Iterable[str] = ()
 ) -> tuple[list[Work], Plan]:
     """Facts and a plan for every deployment that HOSTS names; a run that is open keeps the plan that it began with."""
-    waivers = read(waive)
+    waivers = read(waive, (step for migration in migrations.ALL for step in migration.steps))
     selected = sitting.select(hosts, whole=True).deployments
     skipped = unreachable(sitting, selected) if skip_unreachable else ()
     deployments = [each for each in selected if each.name not in {left_out.name for left_out in skipped}]
@@ -90,7 +90,7 @@ def work_of(
             )
         return resumed
     target = target_of(deployment, facts, to)
-    plan = plan_of(deployment, facts, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL, waivers=waivers)
+    plan = plan_of(deployment, facts, target, migrations.ALL, waivers=waivers)
     stops = tuple(dict.fromkeys(phase.hop for phase in plan.phases))
     findings = preflight.inspect(deployment.name, facts, target, stops)
     findings += concerns.findings(facts, hops_of(facts, target, migrations.ALL))

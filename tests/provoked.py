@@ -57,4 +57,6 @@ PROVOKED_IN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_FACTS, ("pure/test_preflight.py",)),
     **dict.fromkeys(_STATES, ("lab/test_mistral_states.py", "pure/test_preflight.py")),
     "paused": ("lab/test_rolling.py",),
+    "executions-unfinished": ("lab/test_unfinished.py",),
+    "executions-unknown": ("lab/test_unfinished.py",),
 }

@@ -140,7 +140,8 @@ PROVOKED |= {
     "virtualenv-python-other": ([around(virtualenvs={"aws": "other"})], "aws has another Python"),
 }
 # Provoked by what they are about: two deployments (below), and a pause (test_pause.py).
-ELSEWHERE = {"database-shared", "store-shared", "paused"}
+# test_unfinished.py has those of executions.
+ELSEWHERE = {"database-shared", "store-shared", "paused", "executions-unfinished", "executions-unknown"}
 OFTEN_TOGETHER = {"distro-ends", "candidate-missing", "nothing-installed", "versions-mixed", "journal-disagrees"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import migrations
 from rollout.findings import KNOWN, Known, shown
-from rollout.model import Kind, Step
+from rollout.model import Kind, Severity, Step
 from tests.provoked import PROVOKED_IN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,11 +21,17 @@ def row(*cells: str) -> str:
 
 def known(finding: Known) -> str:
     yum = f" On yum: {shown(finding.yum)}" if finding.yum else ""
-    return row(f"`{finding.key}`", finding.severity.value, finding.means, shown(finding.remedy) + yum)
+    return row(
+        f"`{finding.key}`", graveness(finding.severity, finding.waivable), finding.means, shown(finding.remedy) + yum
+    )
+
+
+def graveness(severity: Severity, waivable: bool) -> str:
+    return "inhibitor, waivable" if severity is Severity.INHIBITOR and waivable else severity.value
 
 
 def of_step(step: Step) -> str:
-    return row(f"`{step.id}`", step.severity.value, f"{step.title}: {step.why}", step.remedy)
+    return row(f"`{step.id}`", graveness(step.severity, True), f"{step.title}: {step.why}", step.remedy)
 
 
 def tables() -> Iterator[tuple[str, list[str]]]:
