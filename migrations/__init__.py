@@ -24,9 +24,6 @@ from migrations import (
 )
 from rollout.model import Migration
 
-KNOWN_UNTIL = "2.2.1"
-"""The last release whose steps stand here; a plan beyond it would leave out what it asks."""
-
 ALL: tuple[Migration, ...] = tuple(
     module.MIGRATION
     for module in (

@@ -289,9 +289,10 @@ def read_lock(text: str) -> LockFacts | None:
 
 
 def read_versions(text: str) -> dict[str, str]:
-    """Name to release, as numbers and points alone: 10.24.1 of 1:10.24.1~dfsg-1nodesource1. What has none is left out."""
-    found = ((name, _RELEASE.match(version)) for name, version in _pairs(text))
-    return {name: match[1] for name, match in found if match}
+    """Name to release, as numbers and points alone: 10.24.1 of 1:10.24.1~dfsg-1nodesource1; or `none`, where the host knows
+    that there is none. What is neither is left out."""
+    found = ((name, version, _RELEASE.match(version)) for name, version in _pairs(text))
+    return {name: match[1] if match else "none" for name, version, match in found if match or version == "none"}
 
 
 def read_disk(text: str) -> dict[str, int]:

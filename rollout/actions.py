@@ -1,6 +1,6 @@
 """The steps of one hop, phase by phase, for the hosts as their facts show them. Pure: facts in, steps out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from rollout import catalogue, packages
@@ -115,11 +115,12 @@ def before_stop(facts: Hosts) -> tuple[Step, ...]:
     return per_host(facts, make)
 
 
-def stop(facts: Hosts, run_hold: bool = True) -> tuple[Step, ...]:
-    """Stop every st2 and mistral unit on every host, prove it, and hold them."""
+def stop(facts: Hosts, run_hold: bool = True, at: str = "") -> tuple[Step, ...]:
+    """Stop every st2 and mistral unit on every host, prove it, and hold them; AT is the release that an earlier hop left."""
 
     def units(host: Facts) -> Step | None:
-        present = tuple(unit for unit in catalogue.all_units() if unit in host.units)
+        there = _units_at(host, at) if at else set(host.units)
+        present = tuple(unit for unit in catalogue.all_units() if unit in there)
         if not present:
             return None
         return Step(
@@ -309,6 +310,18 @@ def config(facts: Hosts) -> tuple[Step, ...]:
     return (once(facts, "st2", REGISTER_ALL),) if any(each.fits("st2") for each in facts.values()) else ()
 
 
+TIMERS = "st2timersengine"
+
+
+def _units_at(host: Facts, release: str) -> set[str]:
+    """The units of HOST once its packages are at RELEASE: an unknown one would fail a stop, a new one would be left running."""
+    built = set(catalogue.components(release))
+    ended = {unit for each in catalogue.RELEASES for unit in catalogue.components(each)} - built
+    # A package that has ended stays installed, and its units with it.
+    found = set(host.units) - (ended - set(catalogue.MISTRAL_UNITS))
+    return found | (built - {*catalogue.MISTRAL_UNITS, "st2chatops"} if "st2" in host.installed else set())
+
+
 def wanted_units(before: Before) -> tuple[str, ...]:
     """What is to run again: what was active, or what is enabled when nothing was active."""
     known = [unit for unit in catalogue.all_units() if unit in before.units]
@@ -327,17 +340,29 @@ def units_after(facts: Hosts, before: Mapping[str, Before], release: str) -> Uni
     }
     found = {name: tuple(u for u in wanted_units(before[name]) if u not in gone) for name in facts}
     ruled = [name for name in facts if "st2rulesengine" in found[name]]
-    timed = next((name for name in ruled if "st2timersengine" in found[name]), ruled[0] if ruled else "")
+    timed = next((name for name in ruled if TIMERS in found[name]), ruled[0] if ruled else "")
     for name in ruled:
         had = catalogue.components(facts[name].release)
         new = [u for u in catalogue.components(release) if u not in (*had, *catalogue.MISTRAL_UNITS)]
-        found[name] += tuple(u for u in new if u != "st2timersengine" or name == timed)
+        found[name] += tuple(u for u in new if u != TIMERS or name == timed)
     return found
 
 
-def start(facts: Hosts, running: Units) -> tuple[Step, ...]:
-    """Release the hold and start what is to run; wait until it is up and stays so."""
+def start(facts: Hosts, running: Units, brought: Collection[str] = ()) -> tuple[Step, ...]:
+    """Release the hold and start what is to run; wait until it is up and stays so. BROUGHT are units that are new."""
     release = Step("start.release", "release the hold", Phase.START, ("stormlift-host", "release"))
+
+    def elsewhere(host: Facts) -> Step | None:
+        if TIMERS not in brought or "st2" not in host.installed or TIMERS in running[host.host]:
+            return None
+        return Step(
+            "start.no-timers",
+            f"{TIMERS} is not to start here",
+            Phase.START,
+            ("systemctl", "disable", TIMERS),
+            why="the packages enable it on every host: after a reboot each timer would fire once a host",
+            source="st2docs upgrades.rst, v2.9; st2-packages, debian/postinst and rpm/postinst_script.spec",
+        )
 
     def units(host: Facts) -> Step | None:
         wanted = running[host.host]
@@ -354,7 +379,7 @@ def start(facts: Hosts, running: Units) -> tuple[Step, ...]:
             why="`st2ctl start` also starts what was disabled on purpose, and exits 0 whatever happens",
         )
 
-    return (*per_host(facts, lambda _: release), *per_host(facts, units))
+    return (*per_host(facts, elsewhere), *per_host(facts, lambda _: release), *per_host(facts, units))
 
 
 def verify(facts: Hosts, versions: Mapping[str, Mapping[str, str]], running: Units, release: str) -> tuple[Step, ...]:

@@ -59,7 +59,7 @@ def _cause(step: Step, host: Facts, release: str) -> Cause | None:
 
 def _node(host: Facts, release: str) -> Cause | None:
     wanted, there, offered = needs.node(release), host.versions.get("node", ""), host.versions.get("node-offered", "")
-    if any(version and wanted.holds(version) for version in (there, offered)):
+    if any(version not in ("", "none") and wanted.holds(version) for version in (there, offered)):
         return None
     if not there and not offered:
         return Cause("which Node.js can be installed could not be read", sure=False)
@@ -74,7 +74,7 @@ def _mongodb(host: Facts, release: str) -> Cause | None:
 
 
 def _python36(host: Facts, release: str) -> Cause | None:
-    return None if host.versions.get("python-offered") else Cause("no repository offers it")
+    return None if host.versions.get("python-offered", "none") != "none" else Cause("no repository offers it")
 
 
 def _queue(host: Facts, release: str) -> Cause | None:

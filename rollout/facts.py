@@ -129,7 +129,7 @@ class Facts:
     evidence   what the data itself says: of steps that may be pending, e.g. keys-unscoped: 3, and of packs and st2.conf, by the
                keys of onhost/evidence.py
     places     where the first of each was found
-    versions   of what st2 relies on: node, node-offered, mongodb
+    versions   of what st2 relies on: node, node-offered, python-offered, mongodb; `none` where none is there
     busy       who holds a lock of the package manager
     skew       seconds that its clock is ahead of the controller's
     """

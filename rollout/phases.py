@@ -29,14 +29,15 @@ def hop_phases(
     rest = {name: each for name, each in facts.items() if name not in front}
     own = tuple(step for step in steps if step.scope is Scope.HOST)
     running = actions.units_after(facts, before, hop.target)
+    brought = set(catalogue.components(hop.target)) - set(catalogue.components(hop.origin))
     gates = () if first else _gates(rest, hop, steps)
     phases = _in_order(hop, {Phase.PREFLIGHT: gates, Phase.FETCH: actions.fetch(facts, versions)})
     for name in ahead:
         phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, running), ahead=name)
     together: Named = {
-        **_stopped(rest, hop, steps, versions, running, "" if first else catalogue.mistral_head(hop.origin)),
+        **_stopped(rest, hop, steps, versions, running, "" if first else hop.origin),
         Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
-        Phase.START: actions.start(facts, running),
+        Phase.START: actions.start(facts, running, brought),
         Phase.VERIFY: actions.verify(facts, versions, running, hop.target),
         Phase.SETTLE: actions.settle(facts, hop.target),
     }
@@ -46,12 +47,13 @@ def hop_phases(
 def _stopped(
     hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, running: actions.Units, at: str = ""
 ) -> Named:
-    """What HOSTS go through together, from their stop on; AT is the revision of Mistral's database after an earlier hop."""
+    """What HOSTS go through together, from their stop on; AT is the release that an earlier hop left."""
+    revision = catalogue.mistral_head(at) if at else ""
     return {
-        Phase.STOP: actions.stop(hosts),
+        Phase.STOP: actions.stop(hosts, at=at),
         Phase.BACKUP: actions.backup(hosts),
         Phase.PACKAGES: actions.install(hosts, versions),
-        Phase.MISTRAL: actions.mistral(hosts, head, at) if (head := catalogue.mistral_head(hop.target)) else (),
+        Phase.MISTRAL: actions.mistral(hosts, head, revision) if (head := catalogue.mistral_head(hop.target)) else (),
         Phase.MIGRATIONS: migration_steps(hosts, steps, Phase.MIGRATIONS, running),
         Phase.CONFIG: (
             *migration_steps(hosts, steps, Phase.CONFIG, running),

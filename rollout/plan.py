@@ -117,7 +117,6 @@ def plan(
     target: str,
     migrations: Iterable[Migration],
     findings: tuple[Finding, ...] = (),
-    known_until: str = "",
     waivers: Sequence[Waiver] = (),
 ) -> DeploymentPlan:
     """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included.
@@ -129,11 +128,6 @@ def plan(
     facts = {host.name: facts[host.name] for host in deployment.hosts}
     catalogue.release(target)
     origin = baseline(facts)
-    if known_until and order(target) > order(known_until) and order(target) > order(origin):
-        raise PlanRefused(
-            f"what {target} asks is not known to this stormlift, which knows the releases up to {known_until}",
-            f"--to {known_until}",
-        )
     late = pending(known, facts, origin)
     hops = hops_of(facts, target, known)
     before = {name: each.before for name, each in facts.items()}

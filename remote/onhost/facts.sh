@@ -150,8 +150,8 @@ facts_offered() {
   if have apt-cache; then
     cp -p /var/cache/apt/*pkgcache.bin "$_aside" 2>/dev/null
     for _offer in node-offered:nodejs python-offered:python3.6; do
-      apt-cache -o "Dir::Cache=$_aside" policy "${_offer#*:}" 2>/dev/null \
-        | sed -n "s/^ *Candidate: \\([0-9].*\\)/${_offer%:*} \\1/p"
+      _candidate=$(apt-cache -o "Dir::Cache=$_aside" policy "${_offer#*:}" 2>/dev/null | sed -n 's/^ *Candidate: \([0-9].*\)/\1/p')
+      printf '%s %s\n' "${_offer%:*}" "${_candidate:-none}"
     done
   elif have yum; then
     rpm -q --qf 'python-offered %{VERSION}\n' python3-devel 2>/dev/null | grep -v 'not installed'
@@ -159,8 +159,13 @@ facts_offered() {
       [ ! -d "$_kept" ] || cp -rs "$_kept/." "$_aside" 2>/dev/null
     done
     # shellcheck disable=SC2046
-    yum -C -q $(yum_aside) list available nodejs python3-devel 2>/dev/null \
-      | awk '$1 ~ /^nodejs\./ { print "node-offered", $2 } $1 ~ /^python3-devel\./ { print "python-offered", $2 }'
+    yum -C -q $(yum_aside) list available nodejs python3-devel 2>&1 | awk '
+      # No lists at all are no answer.
+      /[Cc]ache/ { unread = 1 }
+      $1 ~ /^nodejs\./ { print "node-offered", $2; node = 1 }
+      $1 ~ /^python3-devel\./ { print "python-offered", $2 }
+      END { if (!node && !unread) print "node-offered none" }
+    '
   fi
   rm -rf "$_aside"
 }

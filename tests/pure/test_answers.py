@@ -223,8 +223,13 @@ def test_a_lock_whose_holder_cannot_be_read_is_still_a_lock(text: str) -> None:
 
 
 def test_versions_are_read_as_numbers_whatever_a_package_manager_writes_around_them() -> None:
-    text = "node 10.1.0\nnode-offered 1:12.22.9~dfsg-1ubuntu3\nmongodb 4.0.28\npython-offered (none)\nodd\n"
-    assert parsers.read_versions(text) == {"node": "10.1.0", "node-offered": "12.22.9", "mongodb": "4.0.28"}
+    text = "node 10.1.0\nnode-offered 1:12.22.9~dfsg-1ubuntu3\nmongodb 4.0.28\npython-offered none\nodd\nother (none)\n"
+    assert parsers.read_versions(text) == {
+        "node": "10.1.0",
+        "node-offered": "12.22.9",
+        "mongodb": "4.0.28",
+        "python-offered": "none",
+    }
 
 
 def test_what_packs_and_settings_hold_against_a_release_is_read_with_its_place() -> None:

@@ -57,6 +57,8 @@ def test_a_deployment_with_rbac_does_not_end_at_the_one_release_that_has_none() 
         ({"node": "4.9.1", "node-offered": "10.24.1"}, None),
         ({"node": "10.1.0"}, None),
         ({"node": "12.0.0"}, Severity.INHIBITOR),
+        ({"node-offered": "none"}, Severity.INHIBITOR),
+        ({"node": "10.1.0", "node-offered": "none"}, None),
         ({}, Severity.WARNING),
     ],
 )

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import migrations
-from rollout import preflight
+from rollout import concerns, preflight
 from rollout.batches import Pace
 from rollout.facts import Facts
 from rollout.journal import Record
-from rollout.plan import Plan, plan, whole
+from rollout.plan import Plan, hops_of, plan, whole
 from rollout.text import plan_text
-from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, yum_box
+from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, version, yum_box
 
 PLANS = Path(__file__).parent.parent / "plans"
 ENTERPRISE = ("st2", "st2web", "st2chatops", "st2mistral", "bwc-enterprise")
@@ -89,6 +89,36 @@ def four_boxes_alike_and_a_pair() -> tuple[dict[str, Facts], str]:
     return by_name(*boxes[:3], slow, box("apt2", "2.0.1"), yum_box("yum2", "2.0.1")), "2.2.1"
 
 
+LATER = ("3.9.0", "3.8.1", "3.4.1", "3.2.0", "3.0.1", "2.8.1", "2.2.1")
+ALL_OF_3 = ("st2", "st2web", "st2chatops")
+
+
+def later(host: Facts, **versions: str) -> Facts:
+    """HOST with repositories that offer what came after 2.2.1, and what else is there."""
+    offered = {name: tuple(version(name, release) for release in LATER) for name in host.installed}
+    return replace(host, available=offered, versions=versions)
+
+
+def one_apt_box_from_2_2_1_to_3_4_1() -> tuple[dict[str, Facts], str]:
+    """A stop at the last release with Mistral; Node.js, MongoDB and Python must be settled, now or at the stop."""
+    found = {"node": "4.9.1", "node-offered": "10.24.1", "python-offered": "none", "mongodb": "3.4.24"}
+    return by_name(later(box("apt1", "2.2.1", settled="2.2.1"), **found)), "3.4.1"
+
+
+def a_yum_pair_from_2_8_1_to_3_8_1() -> tuple[dict[str, Facts], str]:
+    """st2timersengine and st2scheduler join, one of them on one host alone; Mistral stays behind."""
+    found = {"node": "14.21.3", "node-offered": "14.21.3", "python-offered": "3.6", "mongodb": "3.4.24"}
+    pair = [later(yum_box(name, "2.8.1", settled="2.8.1"), **found) for name in ("st2-a", "st2-b")]
+    return by_name(*pair), "3.8.1"
+
+
+def one_box_from_3_8_1_to_3_9_0() -> tuple[dict[str, Facts], str]:
+    """No database moves."""
+    system = {"distro": "focal", "os_name": "Ubuntu 20.04.6 LTS", "mistral": None}
+    host = box("apt1", "3.8.1", packages=ALL_OF_3, settled="3.8.1", **system)
+    return by_name(later(host, **{"node": "20.20.0", "mongodb": "7.0.26"})), "3.9.0"
+
+
 STORIES: tuple[Story, ...] = (
     one_apt_box_from_1_4_0,
     one_yum_box_from_2_0_1,
@@ -101,6 +131,9 @@ STORIES: tuple[Story, ...] = (
     one_upgraded_by_hand,
     one_that_needs_a_stop,
     four_boxes_alike_and_a_pair,
+    one_apt_box_from_2_2_1_to_3_4_1,
+    a_yum_pair_from_2_8_1_to_3_8_1,
+    one_box_from_3_8_1_to_3_9_0,
 )
 # Of a story with several deployments: their hosts. The others are one deployment.
 SEVERAL = {
@@ -118,8 +151,9 @@ def planned(story: Story) -> Plan:
     plans = []
     for name, hosts in SEVERAL.get(story, one).items():
         here = {host: facts[host] for host in hosts}
-        made = plan(deployment(name, *hosts), here, target, migrations.ALL, known_until=migrations.KNOWN_UNTIL)
+        made = plan(deployment(name, *hosts), here, target, migrations.ALL)
         found = preflight.inspect(name, here, target, tuple(dict.fromkeys(phase.hop for phase in made.phases)))
+        found += concerns.findings(here, hops_of(here, target, migrations.ALL))
         plans.append(replace(made, findings=found))
     findings = tuple(finding for each in plans for finding in each.findings)
     return whole(plans, Pace("1,50%,100%", 1), findings)

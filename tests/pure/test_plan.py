@@ -14,7 +14,7 @@ from rollout.path import carries
 from rollout.phases import wanted_versions
 from rollout.plan import Plan, baseline, plan
 from rollout.text import plan_text
-from tests.pure.boxes import box, by_name, deployment, mistral, settled_at, units, version, yum_box
+from tests.pure.boxes import SET, box, by_name, deployment, mistral, settled_at, units, version, yum_box
 
 
 def planned(target: str, *facts: Facts) -> DeploymentPlan:
@@ -122,12 +122,9 @@ def offered_everywhere() -> dict[str, tuple[str, ...]]:
 
 
 def test_what_lies_beyond_the_known_releases_is_refused() -> None:
-    facts = by_name(box("a", "2.0.1"))
-    with pytest.raises(PlanRefused) as caught:
-        plan(deployment("a"), facts, "2.3.0", migrations.ALL, known_until=migrations.KNOWN_UNTIL)
-    assert "2.2.1" in caught.value.message and caught.value.hint == "--to 2.2.1"
-    beyond = by_name(box("a", "2.3.0", settled="2.3.0"))
-    assert plan(deployment("a"), beyond, "2.3.0", migrations.ALL, known_until="2.2.1").empty
+    with pytest.raises(UnknownRelease) as caught:
+        planned("3.10.0", box("a", "3.9.0"))
+    assert "3.10.0" in caught.value.message and "3.9.0" in caught.value.hint
 
 
 # What is planned.
@@ -262,6 +259,11 @@ def at(name: str, release: str, target: str, **changes: Any) -> Facts:
     return replace(host, available=offered)
 
 
+def offers(*releases: str) -> dict[str, tuple[str, ...]]:
+    """Repositories that offer RELEASES."""
+    return {name: tuple(version(name, each) for each in releases) for name in SET}
+
+
 def test_services_that_a_release_brought_are_started_where_the_rules_engine_runs() -> None:
     worker = at("w", "2.7.2", "2.10.4")
     only = {name: state for name, state in worker.units.items() if name == "st2actionrunner"}
@@ -270,6 +272,23 @@ def test_services_that_a_release_brought_are_started_where_the_rules_engine_runs
     assert new | {"st2timersengine"} <= running(made, "a")
     assert new <= running(made, "b") and "st2timersengine" not in running(made, "b")
     assert running(made, "w") == {"st2actionrunner"}
+
+
+def test_timers_start_on_one_host_after_a_reboot_too() -> None:
+    """The packages enable st2timersengine on every host that they come to."""
+    worker = at("w", "2.7.2", "2.10.4")
+    only = {name: state for name, state in worker.units.items() if name == "st2actionrunner"}
+    made = planned("2.10.4", at("a", "2.7.2", "2.10.4"), at("b", "2.7.2", "2.10.4"), replace(worker, units=only))
+    (step,) = (s for p in made.phases for s in p.steps if s.id == "start.no-timers")
+    assert step.hosts == ("b", "w") and step.argv == ("systemctl", "disable", "st2timersengine")
+    later = planned("2.10.4", at("a", "2.9.1", "2.10.4"), at("b", "2.9.1", "2.10.4"))
+    assert "start.no-timers" not in {s.id for p in later.phases for s in p.steps}, "what an operator set up stays"
+
+
+def test_a_later_hop_stops_what_the_one_before_it_brought() -> None:
+    made = planned("3.8.1", yum_box("a", "2.8.1", available=offers("3.2.0", "3.8.1")))
+    first, second = (set(s.argv[2:]) for p in made.phases for s in p.steps if s.id == "stop.units")
+    assert second - first == {"st2timersengine", "st2scheduler"} and not first - second
 
 
 def test_what_a_release_took_away_is_not_started_and_its_package_stays_where_it_is() -> None:

@@ -69,7 +69,7 @@ class Remembered:
 
     estate: Estate
 
-    def facts(self, hosts: Any) -> dict[str, Facts]:
+    def facts(self, hosts: Any, *, work: bool = False) -> dict[str, Facts]:
         """What each of HOSTS answers."""
         return {host.name: self.estate.facts[host.name] for host in hosts}
 

@@ -156,5 +156,5 @@ def test_what_was_set_is_what_st2_reads_and_no_other_option_moves(
 
 
 def unquoted(value: str) -> str:
-    """oslo.config takes a pair of quotes around a value away."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+    """oslo.config takes the quotes around a value away, and a quote that stands alone."""
+    return value[1:-1] if value[0] == value[-1] and value[0] in "\"'" else value

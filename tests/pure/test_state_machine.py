@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -70,15 +70,15 @@ def nothing_is_held_and_nobody_looks(patch: pytest.MonkeyPatch) -> None:
         steps = mistral(facts, *revisions)
         return tuple(replace(step, argv=pleased) if step.kind is Kind.CHECK else step for step in steps)
 
-    patch.setattr(actions, "stop", lambda facts, run_hold=True: stop(facts, run_hold=False))
+    patch.setattr(actions, "stop", lambda facts, run_hold=True, at="": stop(facts, run_hold=False, at=at))
     patch.setattr(actions, "mistral", blind)
 
 
 def nobody_lets_go(patch: pytest.MonkeyPatch) -> None:
     start = actions.start
 
-    def held(facts: actions.Hosts, running: actions.Units) -> tuple[Step, ...]:
-        return tuple(step for step in start(facts, running) if step.id != "start.release")
+    def held(facts: actions.Hosts, running: actions.Units, brought: Collection[str] = ()) -> tuple[Step, ...]:
+        return tuple(step for step in start(facts, running, brought) if step.id != "start.release")
 
     patch.setattr(actions, "start", held)
 
