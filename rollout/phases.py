@@ -83,7 +83,7 @@ def migration_steps(facts: Hosts, steps: tuple[Step, ...], phase: Phase, running
 
 
 # What the program of hosts finds in packs and st2.conf, of what can stop an upgrade (remote/onhost/evidence.py).
-IN_CONTENT = ("runner-names", "removed-runners", "mistral-actions", "pack-global", "mongodb-ssl-files")
+IN_CONTENT = ("runner-names", "removed-runners", "mistral-actions", "pack-global", "mongodb-ssl-files", "rbac")
 
 
 def _gates(hosts: Hosts, hop: Hop, steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from rollout.concerns import findings
 from rollout.facts import Facts
 from rollout.model import Kind, Severity
 from rollout.path import find
+from rollout.phases import IN_CONTENT
 from tests.pure.boxes import box, by_name, yum_box
 from tests.pure.test_evidence import PACK_FILES
 
@@ -105,3 +106,8 @@ def test_no_step_that_is_run_gives_a_finding() -> None:
     host = replace(yum_box("y", "2.2.1"), evidence={step.evidence: 1 for step in STEPS if step.evidence})
     run = {step.id for step in STEPS if step.kind is Kind.RUN}
     assert not run & set(found("3.8.1", host))
+
+
+def test_what_stops_a_plan_is_looked_at_again_before_a_later_hop_or_fails_its_fetch() -> None:
+    stops = {step.evidence for step in STEPS if step.kind is Kind.CHECK and step.severity is Severity.INHIBITOR}
+    assert stops - {*IN_CONTENT, "mongodb"} == {"nodejs", "python36", "repository-key"}
