@@ -95,6 +95,8 @@ def _gates(hosts: Hosts, hop: Hop, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         if step.evidence == "mongodb":
             wanted = needs.mongodb(hop.target)
             argv = ("stormlift-host", "mongodb-in", wanted.first, wanted.below)
+        elif step.evidence == "workflows-unfinished":
+            argv = ("stormlift-host", "workflows-through")
         elif step.evidence in IN_CONTENT:
             argv = ("stormlift-host", "content", step.evidence)
         if fit and argv:

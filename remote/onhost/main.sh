@@ -10,6 +10,7 @@ case ${1:-} in
     ;;
   mistral-quiet) mistral_quiet ;;
   mongodb-in) mongodb_in "$2" "$3" ;;
+  workflows-through) workflows_through ;;
   package-manager-free) package_manager_free ;;
   mistral-leftovers) leftovers mistral_processes ;;
   rpm-duplicates) rpm_duplicates ;;

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from remote import program
+from tests.pure.onhost import OnHost
 
 WORD = "w0rd-that-nobody-sees"
 ORQUESTA = {"id": "5a", "status": "paused", "runner": {"name": "orquesta"}, "action": {"ref": "p.flow"}}
@@ -136,3 +137,19 @@ def test_an_api_that_is_down_is_no_error(tmp_path: Path) -> None:
     assert said("http://127.0.0.1:9", tmp_path).startswith(
         "executions-unknown 1 st2's API does not answer on this host"
     )
+
+
+def test_a_later_hop_is_not_begun_while_a_workflow_is_under_way(api: Api, tmp_path: Path) -> None:
+    host = OnHost(tmp_path)
+    python = tmp_path / "stack" / "st2" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    host.environment |= {"STORMLIFT_API": api.url, "STORMLIFT_CLIENT": str(tmp_path)}
+    api.executions = [LOCAL]
+    assert host.call("workflows-through").returncode == 0
+    api.executions = [LOCAL, ORQUESTA]
+    told = host.call("workflows-through")
+    assert told.returncode == 1 and "1 workflows are unfinished" in told.stderr
+    api.lets_in = (("X-Auth-Token", WORD),)
+    told = host.call("workflows-through")
+    assert told.returncode == 0 and told.stdout.startswith("not known: the API wants credentials")
