@@ -6,6 +6,7 @@ from .units import st2_units
 
 # Every deb of StackStorm that sees an upgrade leaves this stamp, st2mistral's too (packages/st2mistral/debian/preinst).
 STAMP = "/tmp/.stamp-stackstorm-st2-deb-package"
+SEEN = "/var/lib/systemd/deb-systemd-helper-enabled"  # where deb-systemd-helper notes what it has enabled
 MISTRAL_UNITS = ("mistral", "mistral-api", "mistral-server")
 
 
@@ -77,8 +78,14 @@ def _deb_stamp() -> str:
 
 
 def _deb_enable(names: list[str] | tuple[str, ...]) -> str:
-    # dh_systemd_enable: enabled once, then the administrator's choice stays; never started, and no daemon-reload.
-    return f'[ -n "$2" ] || systemctl --no-reload enable {" ".join(names)} >/dev/null 2>&1 || :'
+    # dh_systemd_enable: what was never seen is enabled, on an upgrade too; then the administrator's choice stays. Nothing is
+    # started, and there is no daemon-reload.
+    return f"""\
+mkdir -p {SEEN}
+for unit in {" ".join(names)}; do
+  [ -e {SEEN}/$unit.service.dsh-also ] && continue
+  systemctl --no-reload enable $unit >/dev/null 2>&1 && touch {SEEN}/$unit.service.dsh-also || :
+done"""
 
 
 def _deb_restart(target: Target, names: list[str]) -> str:
