@@ -1,6 +1,6 @@
 """The steps of one hop, phase by phase, for the hosts as their facts show them. Pure: facts in, steps out."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rollout import catalogue, packages
@@ -348,21 +348,30 @@ def units_after(facts: Hosts, before: Mapping[str, Before], release: str) -> Uni
     return found
 
 
-def start(facts: Hosts, running: Units, brought: Collection[str] = ()) -> tuple[Step, ...]:
-    """Release the hold and start what is to run; wait until it is up and stays so. BROUGHT are units that are new."""
+_OFF = Step(
+    "start.off",
+    "what was disabled stays so, and timers are one host's",
+    Phase.START,
+    why="rpms enable what an administrator had disabled, and every package st2timersengine: after a reboot each timer would "
+    "fire once a host",
+    source="st2docs upgrades.rst, v2.9; StackStorm/st2-packages, rpmspec/helpers.spec and debhelper's dh_systemd_enable",
+)
+
+
+def start(facts: Hosts, running: Units, before: Mapping[str, Before] | None = None, at: str = "") -> tuple[Step, ...]:
+    """Release the hold and start what is to run; wait until it is up and stays so. Of an upgrade BEFORE is what was found and
+    AT the release that the packages are at now."""
     release = Step("start.release", "release the hold", Phase.START, ("stormlift-host", "release"))
 
-    def elsewhere(host: Facts) -> Step | None:
-        if TIMERS not in brought or "st2" not in host.installed or TIMERS in running[host.host]:
+    timed = any(TIMERS in units for units in running.values())
+
+    def off(host: Facts) -> Step | None:
+        if before is None:
             return None
-        return Step(
-            "start.no-timers",
-            f"{TIMERS} is not to start here",
-            Phase.START,
-            ("systemctl", "disable", TIMERS),
-            why="the packages enable it on every host: after a reboot each timer would fire once a host",
-            source="st2docs upgrades.rst, v2.9; st2-packages, debian/postinst and rpm/postinst_script.spec",
-        )
+        kept = {unit for unit, state in before[host.host].units.items() if state.enabled == "disabled"}
+        kept |= {TIMERS} if timed and "st2" in host.installed and TIMERS not in running[host.host] else set()
+        there = tuple(unit for unit in catalogue.all_units() if unit in kept & _units_at(host, at))
+        return replace(_OFF, argv=("systemctl", "disable", *there)) if there else None
 
     def units(host: Facts) -> Step | None:
         wanted = running[host.host]
@@ -379,7 +388,7 @@ def start(facts: Hosts, running: Units, brought: Collection[str] = ()) -> tuple[
             why="`st2ctl start` also starts what was disabled on purpose, and exits 0 whatever happens",
         )
 
-    return (*per_host(facts, elsewhere), *per_host(facts, lambda _: release), *per_host(facts, units))
+    return (*per_host(facts, off), *per_host(facts, lambda _: release), *per_host(facts, units))
 
 
 def verify(facts: Hosts, versions: Mapping[str, Mapping[str, str]], running: Units, release: str) -> tuple[Step, ...]:

@@ -29,7 +29,6 @@ def hop_phases(
     rest = {name: each for name, each in facts.items() if name not in front}
     own = tuple(step for step in steps if step.scope is Scope.HOST)
     running = actions.units_after(facts, before, hop.target)
-    brought = set(catalogue.components(hop.target)) - set(catalogue.components(hop.origin))
     gates = () if first else _gates(rest, hop, steps)
     phases = _in_order(hop, {Phase.PREFLIGHT: gates, Phase.FETCH: actions.fetch(facts, versions)})
     for name in ahead:
@@ -37,7 +36,7 @@ def hop_phases(
     together: Named = {
         **_stopped(rest, hop, steps, versions, running, "" if first else hop.origin),
         Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
-        Phase.START: actions.start(facts, running, brought),
+        Phase.START: actions.start(facts, running, before, hop.target),
         Phase.VERIFY: actions.verify(facts, versions, running, hop.target),
         Phase.SETTLE: actions.settle(facts, hop.target),
     }

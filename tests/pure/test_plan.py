@@ -274,15 +274,28 @@ def test_services_that_a_release_brought_are_started_where_the_rules_engine_runs
     assert running(made, "w") == {"st2actionrunner"}
 
 
+def switched_off(made: DeploymentPlan) -> dict[str, tuple[str, ...]]:
+    """What `start.off` disables, by host."""
+    return {host: s.argv[2:] for p in made.phases for s in p.steps if s.id == "start.off" for host in s.hosts}
+
+
 def test_timers_start_on_one_host_after_a_reboot_too() -> None:
-    """The packages enable st2timersengine on every host that they come to."""
-    worker = at("w", "2.7.2", "2.10.4")
-    only = {name: state for name, state in worker.units.items() if name == "st2actionrunner"}
-    made = planned("2.10.4", at("a", "2.7.2", "2.10.4"), at("b", "2.7.2", "2.10.4"), replace(worker, units=only))
-    (step,) = (s for p in made.phases for s in p.steps if s.id == "start.no-timers")
-    assert step.hosts == ("b", "w") and step.argv == ("systemctl", "disable", "st2timersengine")
-    later = planned("2.10.4", at("a", "2.9.1", "2.10.4"), at("b", "2.9.1", "2.10.4"))
-    assert "start.no-timers" not in {s.id for p in later.phases for s in p.steps}, "what an operator set up stays"
+    """The packages enable st2timersengine on every host that they come to, and rpms do so at every upgrade."""
+    for origin in ("2.7.2", "2.9.1"):
+        boxes = [at(name, origin, "2.10.4") for name in ("a", "b", "w")]
+        alone = {name: state for name, state in boxes[2].units.items() if name == "st2actionrunner"}
+        one = {name: state for name, state in boxes[1].units.items() if name != "st2timersengine"}
+        made = planned("2.10.4", boxes[0], replace(boxes[1], units=one), replace(boxes[2], units=alone))
+        assert switched_off(made) == {"b": ("st2timersengine",), "w": ("st2timersengine",)}
+    assert switched_off(planned("2.10.4", at("a", "2.9.1", "2.10.4"), at("b", "2.9.1", "2.10.4"))) == {}, "both ran"
+
+
+def test_what_an_administrator_disabled_stays_so() -> None:
+    host = at("a", "2.0.1", "2.2.1")
+    off = {"st2notifier": UnitState("inactive", "disabled"), "st2chatops": UnitState("active", "disabled")}
+    made = planned("2.2.1", replace(host, units={**host.units, **off}))
+    assert switched_off(made) == {"a": ("st2notifier", "st2chatops")}
+    assert "st2notifier" not in running(made, "a") and "st2chatops" in running(made, "a")
 
 
 def test_a_later_hop_stops_what_the_one_before_it_brought() -> None:

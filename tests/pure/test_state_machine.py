@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -77,8 +77,8 @@ def nothing_is_held_and_nobody_looks(patch: pytest.MonkeyPatch) -> None:
 def nobody_lets_go(patch: pytest.MonkeyPatch) -> None:
     start = actions.start
 
-    def held(facts: actions.Hosts, running: actions.Units, brought: Collection[str] = ()) -> tuple[Step, ...]:
-        return tuple(step for step in start(facts, running, brought) if step.id != "start.release")
+    def held(facts: actions.Hosts, running: actions.Units, *upgrade: Any) -> tuple[Step, ...]:
+        return tuple(step for step in start(facts, running, *upgrade) if step.id != "start.release")
 
     patch.setattr(actions, "start", held)
 
