@@ -13,9 +13,14 @@ package_lock_holders() {
       done
     done
   done
-  # yum 3 and dnf say who it is in files; one whose process is gone is left over.
-  for _file in /var/run/yum.pid /var/lib/dnf/rpmdb_lock.pid /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid; do
-    [ -f "$_file" ] && read -r _pid _ <"$_file" && [ -n "$_pid" ] && [ -d "/proc/$_pid" ] \
+  # yum 3 and dnf say who it is in files.
+  said_holders /var/run/yum.pid /var/lib/dnf/rpmdb_lock.pid /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid
+}
+
+# The same of FILE... that hold a pid; one whose process is gone is left over. No newline ends them, at which `read` fails.
+said_holders() {
+  for _file in "$@"; do
+    [ -f "$_file" ] && { read -r _pid _ <"$_file" || :; } && [ -n "$_pid" ] && [ -d "/proc/$_pid" ] \
       && printf '%s %s %s\n' "$_pid" "$(command_of "$_pid")" "$_file"
   done
 }
