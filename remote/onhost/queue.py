@@ -37,7 +37,9 @@ def settings():
 def urls(found):
     """The brokers in the order in which st2 tries them."""
     text = found.get("cluster_urls", "").strip("[] ") or found.get("url", "amqp://guest:guest@127.0.0.1:5672//")
-    return [url.strip(" '\"") for url in text.split(",") if url.strip(" '\"")]
+    # A password may hold a comma: only one before another URL ends a URL.
+    parts = re.split(r",\s*(?=['\"]?\w[\w+.-]*://)", text)
+    return [url.strip(" '\"") for url in parts if url.strip(" '\"")]
 
 
 def tls(found):

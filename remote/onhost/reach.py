@@ -15,17 +15,20 @@ except ImportError:
     from ConfigParser import Error, RawConfigParser
 
 PATIENCE = 3.0  # seconds for each server; all are asked at the same time
-PORTS = {"mongodb": 27017, "rabbitmq": 5672}
+PORTS = {"mongodb": 27017, "rabbitmq": 5672, "amqps": 5671}
 
 
 def addresses(kind, text):
     """(host, port) of every server that TEXT names: URLs or hosts, with commas; what stands before an @ is nobody's business."""
     found = []
-    for word in re.sub(r"\w[\w+.-]*://", "", text).split(","):
-        place = word.strip().rpartition("@")[2].partition("/")[0].partition("?")[0]
-        match = re.match(r"^(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d+))?$", place)
-        if match:
-            found.append((match.group(1) or match.group(2), int(match.group(3) or PORTS[kind])))
+    # A password may hold a comma: only one before another URL ends a URL.
+    for url in re.split(r",\s*['\"]?(?=\w[\w+.-]*://)", text):
+        scheme, _, rest = url.strip(" '\"").rpartition("://")
+        port = PORTS.get(scheme.lower(), PORTS[kind])
+        for word in rest.rpartition("@")[2].partition("/")[0].partition("?")[0].split(","):
+            match = re.match(r"^(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d+))?$", word.strip(" '\""))
+            if match:
+                found.append((match.group(1) or match.group(2), int(match.group(3) or port)))
     return found
 
 

@@ -1,6 +1,7 @@
 """What a host says of what is around st2: looked for by the program of hosts, read by the controller."""
 
 import importlib.util
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -94,6 +95,8 @@ def test_a_host_that_says_nothing_of_it_has_nothing_of_it() -> None:
         ("mongodb", "mongodb://[2001:db8::1]:27018/st2", [("2001:db8::1", 27018)]),
         ("rabbitmq", "amqp://guest:guest@127.0.0.1:5672/", [("127.0.0.1", 5672)]),
         ("rabbitmq", "amqp://u:p@q1:5671, amqp://u:p@q2", [("q1", 5671), ("q2", 5672)]),
+        ("rabbitmq", "amqps://u:p@q1/, 'amqp://q2'", [("q1", 5671), ("q2", 5672)]),
+        ("rabbitmq", "amqp://u:12,hunter2,x@q1:5672/", [("q1", 5672)]),  # no part of a password is a host
         ("rabbitmq", "", []),
     ],
 )
@@ -174,6 +177,14 @@ def test_a_line_of_cron_that_starts_services_is_told(tmp_path: Path, shell: str)
     named = [(number, name) for number, name in enumerate(CRON.values(), 1) if name]
     told = [f"cron {tmp_path}/crontab:{number} {name}" for number, name in named]
     assert said(shell, tmp_path, f"cron_lines {tmp_path}/crontab {tmp_path}/none") == told
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_pid_without_a_newline_behind_it_is_read_as_yum_and_dnf_write_it(tmp_path: Path, shell: str) -> None:
+    (tmp_path / "yum.pid").write_text(str(os.getpid()))
+    (tmp_path / "left.pid").write_text("999999999")
+    (line,) = said(shell, tmp_path, f"said_holders {tmp_path}/yum.pid {tmp_path}/left.pid {tmp_path}/none")
+    assert line.split()[0] == str(os.getpid()) and line.endswith(f" {tmp_path}/yum.pid")
 
 
 YUM = {

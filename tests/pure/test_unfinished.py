@@ -1,8 +1,13 @@
 """What st2 has not finished when an upgrade is planned, as the plan's findings say it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import migrations
+import remote
 from rollout import concerns, preflight
 from rollout.facts import Facts
 from rollout.model import Finding, Severity
@@ -65,3 +70,18 @@ def test_a_broker_that_nobody_can_ask_is_told_as_such() -> None:
 
 def test_an_empty_queue_is_no_finding() -> None:
     assert queue() == []
+
+
+def test_no_part_of_a_password_with_a_comma_is_told_as_a_place(tmp_path: Path) -> None:
+    (tmp_path / "kombu.py").write_text("def Connection(*_, **__):\n    raise OSError('refused')\n")
+    (tmp_path / "st2.conf").write_text("[messaging]\nurl = amqp://u:12,hunter2,x@q1:5672/\n")
+    script = Path(remote.__file__).parent / "onhost" / "queue.py"
+    around = {**os.environ, "PYTHONPATH": str(tmp_path), "STORMLIFT_CONF": str(tmp_path / "st2.conf")}
+    words = [
+        sys.executable,
+        "-",
+        "count",
+        "st2.notifiers.work",
+    ]  # as on hosts: beside it lies a `queue` of Python's own
+    done = subprocess.run(words, input=script.read_text(), env=around, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "RabbitMQ at q1:5672: refused\n")
