@@ -139,6 +139,12 @@ def test_an_api_that_is_down_is_no_error(tmp_path: Path) -> None:
     )
 
 
+def test_a_proxy_of_the_host_is_not_asked(api: Api, tmp_path: Path) -> None:
+    api.executions = [LOCAL]
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    assert said(api.url, tmp_path, **proxies, no_proxy="", NO_PROXY="") == "executions-unfinished 1 1 running"
+
+
 def test_a_later_hop_is_not_begun_while_a_workflow_is_under_way(api: Api, tmp_path: Path) -> None:
     host = OnHost(tmp_path)
     python = tmp_path / "stack" / "st2" / "bin" / "python"
