@@ -75,7 +75,8 @@ def test_again_there_is_nothing_to_do_and_nothing_changes(operator: Operator, up
     before = {host: fingerprint(operator.fleet, host) for host in ST2_HOSTS}
     said = operator.types("upgrade", "--hosts", "lab", "--yes")
     assert said.code == 0, said.all
-    assert said.err.count("nothing to do") == 3
+    assert "nothing to do, each is at 2.2.1" in said.err and "pair (apt2, yum2): nothing to do" in said.err
+    assert [line.split()[0] for line in said.out.splitlines() if "unchanged" in line] == ["apt1", "pair", "yum1"]
     assert {host: fingerprint(operator.fleet, host) for host in ST2_HOSTS} == before
 
 
