@@ -70,7 +70,7 @@ def changed(before: dict[str, Picture], after: dict[str, Picture]) -> set[tuple[
 def _one(fleet: Fleet, host: str) -> Picture:
     # The order counts: looking at the files comes last, so that what the other looks leave is in both pictures alike.
     packages = fleet.execute(host, "sh", "-c", PACKAGES).stdout.splitlines()
-    units = fleet.execute(host, "sh", "-c", UNITS).stdout.split("\n\n")
+    units = fleet.execute(host, "sh", "-c", UNITS).stdout.strip().split("\n\n")  # any of them may be the last one
     rows = _rows(fleet, host)
     files = json.loads(fleet.execute(host, "python3", "-I", "-B", "-", stdin=FILES).stdout)
     return {
