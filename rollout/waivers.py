@@ -27,7 +27,7 @@ class Waiver:
         return f"{self.key}@{self.place}" if self.place else self.key
 
 
-def read(words: Iterable[str], steps: Iterable[Step] = ()) -> tuple[Waiver, ...]:
+def read(words: Iterable[str], steps: Iterable[Step]) -> tuple[Waiver, ...]:
     """The words of --waive; STEPS are those of releases, whose ids are keys as well. Raises UsageError."""
     keys = {*KNOWN, *(step.id for step in steps if step.kind is not Kind.RUN)}
     waivers = []

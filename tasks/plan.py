@@ -38,7 +38,7 @@ def works_of(
     sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: bool = False, waive: Iterable[str] = ()
 ) -> tuple[list[Work], Plan]:
     """Facts and a plan for every deployment that HOSTS names; a run that is open keeps the plan that it began with."""
-    waivers = read(waive, (step for migration in migrations.ALL for step in migration.steps))
+    waivers = waivers_of(waive)
     selected = sitting.select(hosts, whole=True).deployments
     skipped = unreachable(sitting, selected) if skip_unreachable else ()
     deployments = [each for each in selected if each.name not in {left_out.name for left_out in skipped}]
@@ -51,6 +51,11 @@ def works_of(
     findings = findings_of(works, waivers)
     _say_idle(sitting, works, waivers, findings)
     return works, whole((work.plan for work in works), pace, findings, sitting.hooks, skipped)
+
+
+def waivers_of(words: Iterable[str]) -> tuple[Waiver, ...]:
+    """The words of --waive, of the command line or of a plan's file. Raises UsageError."""
+    return read(words, (step for migration in migrations.ALL for step in migration.steps))
 
 
 def findings_of(works: Sequence[Work], waivers: Sequence[Waiver] = ()) -> tuple[Finding, ...]:

@@ -10,9 +10,8 @@ from rollout.model import Deployment, DeploymentPlan, Hook
 from rollout.moved import grounds, moved_facts, moved_hosts, moved_plan, standing
 from rollout.plan import Plan, whole
 from rollout.plan_file import PlanFile, masked
-from rollout.waivers import read as waivers
 from tasks.edge import Desk
-from tasks.plan import findings_of, work_of
+from tasks.plan import findings_of, waivers_of, work_of
 from tasks.plan_file import read_file
 from tasks.work import Work, fresh_run, open_work
 
@@ -51,7 +50,7 @@ def works_of_file(sitting: Desk, name: str, flags: Flags) -> tuple[list[Work], P
     moved += _moved_hooks(sitting, file.plan)
     if moved:
         raise _moved(name, file, moved)
-    findings = findings_of(current, waivers(file.asked.waive))
+    findings = findings_of(current, waivers_of(file.asked.waive))
     return works, whole((work.plan for work in works), file.asked.pace, findings, sitting.hooks, file.plan.skipped)
 
 
@@ -112,7 +111,7 @@ def _held_against(
         return work, work, (f"{plan.name}: a run is open that was begun with another plan",)
     now, lines = work, tuple(_lines_of_facts(file, facts))
     try:
-        now = work_of(sitting, deployment, facts, plan.target, run, waivers(file.asked.waive))
+        now = work_of(sitting, deployment, facts, plan.target, run, waivers_of(file.asked.waive))
     except PlanRefused as error:
         return work, now, (*lines, f"{plan.name}: no plan can be made now: {error.message}")
     if changed := moved_plan(plan, now.plan):

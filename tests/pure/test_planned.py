@@ -220,6 +220,18 @@ def test_what_the_file_waives_is_waived_again_and_for_no_other_reason(estate: Es
     assert "--waive 'disk-short=the volume grows tonight'" in read(str(place), place.read_text()).again("p.json")
 
 
+def test_what_a_release_asks_is_waived_in_a_file_as_well(estate: Estate, tmp_path: Path) -> None:
+    """Its name is a step's, and no finding of hosts has it."""
+    words, place = ("2.2.jinja-user-system=no pack uses it",), tmp_path / "p.json"
+    there = estate.facts["apt1"]
+    key = "jinja-user-system"
+    estate.facts["apt1"] = replace(there, evidence={**there.evidence, key: 1}, places={**there.places, key: "/x:1"})
+    works, planned = works_of(estate.desk(), "lone", "", Pace(), waive=words)
+    write(estate.desk(), place, file_of(works, planned, Asked("lone", "", Pace(), words)))
+    again = typed(estate, str(place))[1]
+    assert [each.waived for each in again.findings if each.key == "2.2.jinja-user-system"] == ["no pack uses it"]
+
+
 def test_every_remedy_is_a_line_of_the_hint_once() -> None:
     found = [
         Finding("k", Severity.INHIBITOR, host, "cause", remedy) for host, remedy in (("a", "x"), ("b", "x"), ("c", "y"))

@@ -1,5 +1,6 @@
 """What an operator takes upon themselves: by its name, with a reason that stays, and never what the promises rest on."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,8 @@ from rollout.findings import KNOWN
 from rollout.model import DeploymentPlan, Finding, Phase, Severity
 from rollout.plan import plan, whole
 from rollout.text import findings_text
-from rollout.waivers import Waiver, idle, read, waived
+from rollout.waivers import Waiver, idle, waived
+from rollout.waivers import read as read_with
 from tasks.work import stop_if_inhibited
 from tests.pure.boxes import by_name, deployment, yum_box
 from tests.pure.fleet import Fleet
@@ -23,6 +25,11 @@ ELSEWHERE = replace(SHORT, host="b")
 FIXED = sorted(key for key, each in KNOWN.items() if each.severity is Severity.INHIBITOR and not each.waivable)
 STEPS = [step for migration in migrations.ALL for step in migration.steps]
 REASON = "the volume grows at noon"
+
+
+def read(words: Iterable[str]) -> tuple[Waiver, ...]:
+    """What an operator types, with every step that there is."""
+    return read_with(words, STEPS)
 
 
 def stops(findings: tuple[Finding, ...]) -> None:
@@ -71,9 +78,9 @@ def test_what_the_promises_rest_on_cannot_be_waived(key: str) -> None:
 
 def test_a_name_that_no_finding_has_is_refused_with_those_near_it() -> None:
     with pytest.raises(UsageError) as caught:
-        read(["disk-shrot=why"], STEPS)
+        read(["disk-shrot=why"])
     assert caught.value.message == "--waive disk-shrot: no finding is called so" and "disk-short" in caught.value.hint
-    assert [each.key for each in read(["3.3.mistral-removed=none is used"], STEPS)] == ["3.3.mistral-removed"]
+    assert [each.key for each in read(["3.3.mistral-removed=none is used"])] == ["3.3.mistral-removed"]
 
 
 def test_a_warning_may_be_waived_to_have_it_in_the_journal() -> None:
@@ -109,7 +116,7 @@ def test_what_was_waived_does_not_stop_a_later_hop() -> None:
     key = "3.3.mistral-removed"
     before = gates(far(*hosts))
     assert len(before) > 1 and before[key] == ("a",)
-    assert gates(far(*hosts, waivers=read([f"{key}=none of them is used"], STEPS))) == {
+    assert gates(far(*hosts, waivers=read([f"{key}=none of them is used"]))) == {
         step: places for step, places in before.items() if step != key
     }
-    assert gates(far(*hosts, waivers=read([f"{key}@c=none of them is used"], STEPS))) == before
+    assert gates(far(*hosts, waivers=read([f"{key}@c=none of them is used"]))) == before
