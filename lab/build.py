@@ -97,7 +97,9 @@ def _planned() -> Images:
         apt=image("apt", tree_digest("images/Dockerfile.apt", "images/host", "packages/install-libs.sh")),
         yum=image("yum", tree_digest("images/Dockerfile.yum", "images/host", "packages/install-libs.sh")),
         sysv=image("sysv", tree_digest("images/Dockerfile.sysv", "images/host")),
-        repo=image("repo", tree_digest("images/Dockerfile.repo"), _packages_program("digest")),
+        repo=image(
+            "repo", tree_digest("images/Dockerfile.repo", "images/serve_packages.py"), _packages_program("digest")
+        ),
     )
 
 

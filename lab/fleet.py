@@ -40,11 +40,13 @@ class Fleet:
     port_base: int = 22010
     state_dir: Path = LAB / "state"
 
-    def up(self, release: str = DEFAULT_RELEASE, say: Say = to_stderr) -> None:
-        """Bring the whole fleet to a release, whatever state it was in, and wait until all its services are active."""
+    def up(self, release: str = DEFAULT_RELEASE, say: Say = to_stderr, only: Iterable[str] = ()) -> None:
+        """Bring the fleet to a release, whatever state it was in, and wait until all its services are active: the whole
+        of it, or ONLY some deployments with the package server."""
         self.prepare(release, say)
+        hosts = [found for name in only for found in members(name)] or list(HOSTS)
         with self._timed(say, f"fleet {self.project} at {release}"):
-            self._boot(self._images(), HOSTS, "repo")
+            self._boot(self._images(), hosts, "repo")
 
     def prepare(self, release: str, say: Say = to_stderr) -> None:
         """Everything that `up` needs, short of containers: images, keys and the fleet's state folder."""
@@ -116,6 +118,10 @@ class Fleet:
         port = str(self.port_base + (host(name).offset or 0))
         key = str(self.state_dir / "id_ed25519")
         return ("ssh", "-F", "none", "-i", key, *flags, "-p", port, f"{user}@{ADDRESS}", *command)
+
+    def download_seconds(self, seconds: float) -> None:
+        """Let every package take so long from the package server to a host, from now on and until that is made anew."""
+        self.execute("repo", "sh", "-c", "mkdir -p /run/lab && cat >/run/lab/package-seconds", stdin=f"{seconds}\n")
 
     def restart(self, name: str, *, ready: bool = True) -> None:
         """Reboot a host: shut down, start; with `ready` wait until its services are active again."""

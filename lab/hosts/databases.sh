@@ -32,9 +32,9 @@ done
 
 echo postgresql.service >> /opt/lab/units
 
-# mistral may make databases, as the role of StackStorm's installer may.
+# mistral may make databases, as the role of StackStorm's installer may; st2 may, as MongoDB makes one when it is written to.
 su postgres -c 'psql -Xq -v ON_ERROR_STOP=1' <<SQL
-CREATE ROLE st2 LOGIN PASSWORD '$ST2_PASSWORD';
+CREATE ROLE st2 LOGIN CREATEDB PASSWORD '$ST2_PASSWORD';
 CREATE DATABASE st2 OWNER st2;
 CREATE ROLE mistral LOGIN CREATEDB PASSWORD '$MISTRAL_PASSWORD';
 CREATE DATABASE mistral OWNER mistral;

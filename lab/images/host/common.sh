@@ -5,6 +5,7 @@ here=$(dirname "$0")
 
 sh "$here/login.sh"
 install -m 755 "$here/lab-init" /usr/local/sbin/
+for tool in mongodump mongorestore; do install -m 755 "$here/mongo-tools" /usr/bin/$tool; done
 if [ -e /lib/systemd/system/ssh.service ]; then sshd=ssh; else sshd=sshd; fi
 mkdir -p /etc/systemd/system/$sshd.service.d
 cat > /etc/systemd/system/$sshd.service.d/lab.conf <<'C'

@@ -1,0 +1,1 @@
+"""Of BSON: what an id is."""
