@@ -4,14 +4,16 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 
 from remote.host import RemoteHost
 from rollout import catalogue
 from rollout.codec import Malformed, decode
 from rollout.errors import StepFailed, UnknownRelease
-from rollout.facts import Around, Busy, Facts, LockFacts, MistralFacts, Restarter, Silent
+from rollout.facts import Around, BackupFacts, Busy, Facts, LockFacts, MistralFacts, Restarter, Silent, StoreFacts
 from rollout.journal import Record, parse
 from rollout.model import UnitState
+from rollout.retention import named
 from rollout.secret import Secret
 from rollout.versions import PackageVersion, order
 
@@ -42,15 +44,18 @@ _SECTIONS = [
     "work",
     "versions",
     "reach",
+    "store",
     "restarters",
     "conffiles",
     "scripts",
     "virtualenvs",
+    "backups",
     "journal",
 ]
 
 
 Auth = Mapping[str, Secret]  # ST2_TOKEN or ST2_KEY, or nothing: the host's own client is asked
+_OF_BACKUP = {each.name for each in fields(BackupFacts)}
 _RELEASE = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
 
 
@@ -115,6 +120,7 @@ def read(name: str, text: str, now: float = 0.0) -> Facts:
         units=read_units(said.get("units", "")),
         processes=_lines(said.get("processes", "")),
         mistral=read_mistral(said.get("mistral", ""), packaged="st2mistral" in installed),
+        store=read_store(said.get("store", "")),
         evidence={words[0]: int(words[1]) for words in found},
         places={words[0]: words[2] for words in found if len(words) == 3},
         versions=read_versions(said.get("versions", "")),
@@ -132,6 +138,7 @@ def read(name: str, text: str, now: float = 0.0) -> Facts:
         machine=said.get("machine", "").strip(),
         addresses=tuple(said.get("addresses", "").split()),
         tools=_lines(said.get("managers", "")),
+        backups=tuple(read_backups(said.get("backups", ""), name)),
     )
 
 
@@ -257,12 +264,40 @@ def read_mistral(text: str, *, packaged: bool = False) -> MistralFacts | None:
         return MistralFacts("unreachable", sentence=f"Mistral's database cannot be looked at: {lines[-1]}")
 
 
+def read_store(text: str) -> StoreFacts | None:
+    """The state that onhost/store.py prints as its last line; None when it was not asked, or the host has no st2."""
+    lines = _lines(text)
+    if not lines:
+        return None
+    try:
+        return decode(StoreFacts, json.loads(lines[-1]))
+    except (ValueError, Malformed):
+        return StoreFacts(cause="library", sentence=f"st2's database cannot be looked at: {lines[-1]}")
+
+
 def read_journal(text: str) -> tuple[tuple[Record, ...], str]:
     """The records, and what is wrong with the journal, if anything is."""
     try:
         return parse(text), ""
     except Malformed as error:
         return (), str(error)
+
+
+def read_backups(text: str, host: str = "") -> Iterable[BackupFacts]:
+    """What `backup list` prints, a line of JSON each; what cannot be read is told as a backup that is none, and so is what
+    came to HOST with the image of another one.
+    """
+    for number, line in enumerate(_lines(text), 1):
+        try:
+            said = json.loads(line)
+            found = decode(BackupFacts, {k: v for k, v in said.items() if k in _OF_BACKUP})
+            of = str(said.get("host") or host)
+            odd = (
+                f"it is of the host {of}" if of != host else "" if named(found.name) else "its name is none of a backup"
+            )
+            yield replace(found, wrong=found.wrong or odd)
+        except (ValueError, AttributeError, Malformed) as error:
+            yield BackupFacts(f"?/{number}", wrong=f"what the host says of it cannot be read: {error}")
 
 
 def read_lock(text: str) -> LockFacts | None:

@@ -3,6 +3,8 @@
 import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -11,7 +13,6 @@ from fabric import Connection
 from paramiko import Channel
 from paramiko.ssh_exception import ChannelException, SSHException
 from tenacity import (
-    RetryError,
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
@@ -24,7 +25,7 @@ from remote import connect, program, shell
 from remote.stream import Stream, readable
 from rollout.codec import Malformed, canonical
 from rollout.errors import LinkLost, NoAnswer, StepFailed, StormliftError, Unreachable
-from rollout.execute import Job, Told, taken_over
+from rollout.execute import Job, Told, rest, taken_over
 from rollout.journal import VERSION, Record, parse
 from rollout.model import Host
 from rollout.secret import Mask, Secret
@@ -39,14 +40,11 @@ _CONNECT_FAILED = 2  # SSH_OPEN_CONNECT_FAILED, RFC 4254 5.1
 
 
 T = TypeVar("T")
+Pour = Callable[[Callable[[bytes], None]], None]
 
 
 class NotSettled(Exception):
     """A change ran, but what it is for did not come in time; it may be issued again."""
-
-    def __init__(self, told: Told) -> None:
-        super().__init__(told.key)
-        self.told = told
 
 
 class RemoteHost:
@@ -78,6 +76,7 @@ class RemoteHost:
         self._impatient = threading.Event()  # no lost link is waited for any more
         self._halted = ""
         self._following = ""
+        self._keeps_program = False
 
     @property
     def name(self) -> str:
@@ -91,7 +90,12 @@ class RemoteHost:
         return self._ask(*words, given=given)
 
     def _ask(self, *words: str, given: Mapping[str, Secret] = MappingProxyType({})) -> str:
-        code, text = self._call(program.call(*words, given=given))
+        code, text = program.NOT_KEPT, ""
+        if self._keeps_program:
+            code, text = self._call(program.call(*words, given=given, there=True))
+        if code == program.NOT_KEPT:
+            self._keeps_program = False
+            code, text = self._call(program.call(*words, given=given))
         if code == _TAKEN_OVER:
             raise taken_over(self.name)
         if code != 0:
@@ -143,6 +147,37 @@ class RemoteHost:
         """Keep TEXT as a file of RUN on the host."""
         self._retrying(lambda: self._ask("keep", self.token, run, name, text))
 
+    def deliver(self, pour: Pour, *words: str) -> list[str]:
+        """What the program on the host says to WORDS, in lines. POUR is called when that asks for bytes, with what sends them.
+
+        The other way round than `stream`, in as little memory. WORDS tell the lock's token: whoever lost it is not heard.
+        A program that ends early, or a POUR that raises, leaves the bytes without their end, which the program must know
+        how to tell. Raises Unreachable, StepFailed, and what POUR raises.
+        """
+        channel = None
+        try:
+            channel = self._start(program.call(*words))
+            said: list[str] = []
+            lines = shell.lines(channel)
+            if shell.asked(lines, said):
+                with suppress(shell.Deaf):
+                    pour(partial(shell.give, channel))
+            shell.end_input(channel)
+            said += lines
+            code = channel.recv_exit_status()
+        except shell.Broken as error:
+            self._drop()
+            raise self._link_lost(error) from None
+        finally:
+            if channel is not None:
+                shell.hang_up(channel)
+        if code == _TAKEN_OVER:
+            raise taken_over(self.name)
+        if code != 0:
+            text = readable("\n".join(said))
+            raise shell.refused_root(self.host, text) or self._failed(words, code, text)
+        return said
+
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """Start JOBS, in order, or attach to what runs here already; a stop or start that did not settle is issued again.
 
@@ -150,28 +185,15 @@ class RemoteHost:
         what is left to do). Raises LinkLost when the host cannot be reached again in time.
         """
         left = jobs
-        issues = max(job.todo.step.settle.issues if job.todo.step.settle else 1 for job in jobs)
-        told: list[Told] = []
-        attempts = Retrying(
-            retry=retry_if_exception_type(NotSettled), stop=stop_after_attempt(issues), wait=wait_fixed(REISSUE_WAIT_S)
-        )
-        try:
-            for attempt in attempts:
-                with attempt:
-                    for each in self._segment(run, left):
-                        if each.kind == "finished" and each.code == _NOT_SETTLED:
-                            left = self._rest(left, each)
-                            raise NotSettled(each)
-                        yield each
-        except RetryError as error:
-            last = error.last_attempt.exception()
-            assert isinstance(last, NotSettled)
-            told.append(last.told)
-        yield from told
-
-    def _rest(self, jobs: tuple[Job, ...], failed: Told) -> tuple[Job, ...]:
-        at = next(i for i, job in enumerate(jobs) if job.key == failed.key)
-        return (jobs[at].again(), *jobs[at + 1 :])
+        issues = {job.key: job.todo.step.settle.issues for job in jobs if job.todo.step.settle}
+        for attempt in Retrying(retry=retry_if_exception_type(NotSettled), wait=wait_fixed(REISSUE_WAIT_S)):
+            with attempt:
+                for each in self._segment(run, left):
+                    if each.kind == "finished" and each.code == _NOT_SETTLED and issues.get(each.key, 1) > 1:
+                        issues[each.key] -= 1
+                        left = rest(left, each.key)
+                        raise NotSettled
+                    yield each
 
     def _segment(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         """One submission, followed to its end over as many connections as it takes."""
@@ -187,12 +209,17 @@ class RemoteHost:
 
     def _followed(self, run: str, segment: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
         request, stream, fruitless = program.request(self.token, jobs), Stream(self._mask), 0
+        known, doing = {job.key: job for job in jobs}, jobs[0]
         while not stream.over:
             at = stream.offset
             try:
-                self._connect_again(run, jobs)
-                channel = self._start(program.submission(run, segment, 0 if stream.foreign else stream.offset, request))
-                yield from self._follow(channel, stream)
+                self._connect_again(run, doing)
+                offset = 0 if stream.foreign else stream.offset
+                script = program.submission(run, segment, offset, request, there=self._keeps_program)
+                channel = self._start(script)
+                for told in self._follow(channel, stream):
+                    doing = known.get(told.key, doing)
+                    yield told
             except shell.Broken:
                 self._drop()
                 self._notice("link-lost", self.name)
@@ -214,12 +241,16 @@ class RemoteHost:
     def _follow(self, channel: Channel, stream: Stream) -> Iterator[Told]:
         stream.connected()
         for line in shell.lines(channel):
+            self._keeps_program = self._keeps_program or line == "@follow own"
             if (told := stream.read(line)) is not None:
                 yield told
             if stream.over:
                 shell.hang_up(channel)
                 return
-        if channel.recv_exit_status() != 0:
+        code = channel.recv_exit_status()
+        if code == program.NOT_KEPT and self._keeps_program:
+            self._keeps_program = False
+        elif code != 0:
             raise self._not_taken(stream)
 
     def _not_taken(self, stream: Stream) -> StormliftError:
@@ -230,7 +261,7 @@ class RemoteHost:
             log=said,
         )
 
-    def _connect_again(self, run: str, jobs: tuple[Job, ...]) -> None:
+    def _connect_again(self, run: str, doing: Job) -> None:
         try:
             self._retrying(self.open)
             if self._halted == run:  # said while the link was down
@@ -238,10 +269,10 @@ class RemoteHost:
         except Unreachable as error:
             self._reconnect_s = 0  # waited for once, not again for its journal and for its lock
             raise LinkLost(
-                f"{self.name}: the link was lost during {jobs[0].todo.step.title!r} and did not come back: {error.message}",
+                f"{self.name}: the link was lost during {doing.todo.step.title!r} and did not come back: {error.message}",
                 "what runs on the host goes on by itself; the same command again picks it up",
                 host=self.name,
-                step=jobs[0].key,
+                step=doing.key,
             ) from None
 
     # --- the lock ----------------------------------------------------------------------------------------

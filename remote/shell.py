@@ -12,6 +12,7 @@ from rollout.model import Host
 from rollout.quote import shell
 from rollout.secret import Secret
 
+READY = "@stormlift-ready"
 _WHOLE = "#whole"
 NOT_WHOLE = 74
 _ASKS = "@stormlift-password"
@@ -23,6 +24,10 @@ _LOOK_ASIDE_S = 1.0
 
 class Broken(Exception):
     """The link ended before the script did."""
+
+
+class Deaf(Exception):
+    """The script takes no more; what it said tells why."""
 
 
 def start(connection: Connection, host: Host, script: str, password: Secret | None, *, apart: bool = False) -> Channel:
@@ -118,6 +123,29 @@ def blocks(channel: Channel, errors: bytearray) -> Iterator[bytes]:
             yield block
     if channel.recv_exit_status() == -1:
         raise Broken("the connection ended without an exit code")
+
+
+def asked(said: Iterator[str], before: list[str]) -> bool:
+    """Whether the script asks for what it is to be given; what it says until then goes to BEFORE. Raises Broken.
+
+    Nothing is sent before that: an old `head` takes more from its input than it was told to, and a script that refuses
+    says so without being given a dump first.
+    """
+    for line in said:
+        if line == READY:
+            return True
+        before.append(line)
+    return False
+
+
+def give(channel: Channel, data: bytes) -> None:
+    """Send DATA, waiting while the script is slower; no more is held than SSH's window. Raises Deaf, Broken."""
+    try:
+        channel.sendall(data)
+    except (OSError, EOFError, SSHException) as error:
+        if channel.exit_status_ready():
+            raise Deaf(str(error)) from None
+        raise Broken(str(error)) from None
 
 
 def end_input(channel: Channel) -> None:

@@ -1,4 +1,4 @@
-# Checks of st2 itself, and what is kept before a change.
+# Checks of st2 itself.
 
 python_of() {
   for _python in "$STACK/$1/bin/python" "$STACK/$1/bin/python3"; do
@@ -12,7 +12,33 @@ mistral() {
   _python=$(python_of mistral) || { [ "${1:-} ${2:-}" = "export --dump" ] && { _python=$(python_of st2) || _python=$(command -v python3); }; } \
     || fail "there is no Mistral on this host: $STACK/mistral/bin/python is missing"
   export STORMLIFT_MISTRAL="$STACK/mistral"
+  case $1 in
+    same | scratch | restore) _place=$(place_of "$2") && set -- "$1" "$_place" || exit 1 ;;
+    rehearse) _place=$(place_of "$2") && set -- "$1" "$_place" "$STORMLIFT_RUN_DIR/aside" || exit 1 ;;
+  esac
   printf '%s' "$MISTRAL_PY" | "$_python" - "$@"
+}
+
+# store look|release|dump|scratch NAME|restore NAME|same NAME|since EPOCH: st2's own database.
+store() {
+  _python=$(python_of st2) || fail "there is no st2 on this host: $STACK/st2/bin/python is missing"
+  case $1 in
+    look | release | since)
+      printf '%s' "$STORE_PY" | limit 60 "$_python" - "$@"
+      return
+      ;;
+    dump) [ -e "$STATE/hold" ] || set -- dump serving ;;
+    rehearse)
+      _place=$(place_of "$2") || exit 1
+      shift 2
+      set -- rehearse "$_place" "$STORMLIFT_RUN_DIR/aside" "$@"
+      ;;
+    *)
+      _place=$(place_of "$2") || exit 1
+      set -- "$1" "$_place"
+      ;;
+  esac
+  printf '%s' "$STORE_PY" | "$_python" - "$@"
 }
 
 keys() {
@@ -74,26 +100,8 @@ core_local() {
   esac
 }
 
-# Configuration with its secrets: root's alone, written aside, read back, then named.
-keep_config() {
-  _dir=$STORMLIFT_BACKUP
-  mkdir -p -m 700 "$_dir"
-  umask 077
-  { dpkg-query -W 2>/dev/null || rpm -qa; } | sort >"$_dir/packages.txt"
-  [ ! -x "$STACK/st2/bin/pip" ] || "$STACK/st2/bin/pip" freeze >"$_dir/pip-freeze.txt" 2>/dev/null || :
-  set --
-  for _path in /etc/st2 /etc/mistral /etc/default/st2* /etc/default/mistral* /etc/sysconfig/st2* /etc/sysconfig/mistral* \
-    "$STACK/static/webui/config.js" "$STACK/chatops/st2chatops.env" "$STACK/configs"; do
-    [ -e "$_path" ] && set -- "$@" "$_path"
-  done
-  tar -cf "$_dir/config.tar.new" "$@" 2>/dev/null || fail "the configuration could not be kept in $_dir"
-  tar -tf "$_dir/config.tar.new" >/dev/null || fail "the kept configuration cannot be read back"
-  mv -f "$_dir/config.tar.new" "$_dir/config.tar"
-  (cd "$_dir" && sha256sum config.tar packages.txt >digests.txt)
-  sync
-  printf 'kept in %s: %s\n' "$_dir" "$*"
-}
-
+# settle_release RELEASE [RUN]: of a way back, which RUN it undid.
 settle_release() {
-  journal "$STORMLIFT_HEAD,\"event\":\"settled\",\"at\":$(date +%s),\"data\":{\"release\":\"$1\"}}"
+  _undone=${2:+",\"rolled_back\":\"$2\""}
+  journal "$STORMLIFT_HEAD,\"event\":\"settled\",\"at\":$(date +%s),\"data\":{\"release\":\"$1\"$_undone}}"
 }

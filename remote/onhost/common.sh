@@ -6,6 +6,10 @@ STATE=${STORMLIFT_STATE:-/var/lib/stormlift}
 STACK=${STORMLIFT_STACK:-/opt/stackstorm}
 UNITS_DIR=${STORMLIFT_UNITS:-/etc/systemd/system}
 
+_timeout=
+NEWLINE='
+'
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 fail() {
@@ -23,16 +27,25 @@ now() {
 
 nap() { sleep 0.1 2>/dev/null || sleep 1; }
 
-# Ends a command that runs out of its seconds; the code is then 124. An old timeout knows no -k.
+# Ends a command that runs out of its seconds; the code is then 124. What timeout knows here is asked once.
 limit() {
   _seconds=$1
   shift
+  case ${_timeout:=$(timeout_here)} in
+    kills) timeout -k 30 "$_seconds" "$@" ;;
+    ends) timeout "$_seconds" "$@" ;;
+    *) "$@" ;;
+  esac
+}
+
+# An old timeout knows no -k.
+timeout_here() {
   if timeout -k 1 9 true 2>/dev/null; then
-    timeout -k 30 "$_seconds" "$@"
+    echo kills
   elif have timeout; then
-    timeout "$_seconds" "$@"
+    echo ends
   else
-    "$@"
+    echo none
   fi
 }
 
@@ -41,17 +54,27 @@ state_dir() {
   chmod 700 "$STATE"
 }
 
+# on_disk PATH...: these files, and the names in these folders, outlive a power cut. Not everything that a host has to write:
+# after a package upgrade that may be gigabytes, and st2 is down. An old sync knows no paths, and does write everything.
+on_disk() { sync "$@" 2>/dev/null || sync; }
+
 # A record counts only when it is on the disk.
 journal() {
-  state_dir
-  if [ -s "$STATE/journal" ] && [ "$(tail -c 1 "$STATE/journal" | od -An -tx1 | tr -d ' ')" != 0a ]; then
-    printf ' #torn\n' >>"$STATE/journal" # it must neither swallow this line nor be read
+  if [ -s "$STATE/journal" ]; then
+    { _end=$(tail -c 1 "$STATE/journal" && printf .); } 2>/dev/null # bash complains of a zero
+    # It must neither swallow this line nor be read.
+    [ "$_end" = "$NEWLINE." ] || printf ' #torn\n' >>"$STATE/journal"
   fi
-  (umask 077 && printf '%s\n' "$1" >>"$STATE/journal") && { sync "$STATE/journal" 2>/dev/null || sync; }
+  (umask 077 && printf '%s\n' "$1" >>"$STATE/journal") && on_disk "$STATE/journal"
 }
 
 # holds TOKEN: whether the lock here is TOKEN's; an empty one stands for work that needs no lock.
-holds() { [ -z "$1" ] || [ "$(cat "$STATE/lock/token" 2>/dev/null)" = "$1" ]; }
+holds() {
+  [ -n "$1" ] || return 0
+  _token=
+  { read -r _token <"$STATE/lock/token"; } 2>/dev/null # no newline ends it, at which read fails
+  [ "$_token" = "$1" ]
+}
 
 # Only the holder of the lock may go on: a controller that slept while another took over must do nothing more.
 must_hold() {
@@ -85,6 +108,7 @@ keep() {
   shift
   state_dir
   mkdir -p -m 700 "$STATE/$1"
-  (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new") && mv -f "$STATE/$1/$2.new" "$STATE/$1/$2" && sync \
+  (umask 077 && printf '%s' "$3" >"$STATE/$1/$2.new") && on_disk "$STATE/$1/$2.new" \
+    && mv -f "$STATE/$1/$2.new" "$STATE/$1/$2" && on_disk "$STATE/$1" "$STATE" \
     || fail "$2 cannot be kept: is the disk full?"
 }

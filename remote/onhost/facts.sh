@@ -29,11 +29,13 @@ facts() {
   section versions && facts_versions
   if [ "$3" = evidence ]; then
     section reach && facts_reach
+    section store && python_of st2 >/dev/null && store look 2>/dev/null
     section restarters && facts_restarters
     section conffiles && facts_conffiles
     section scripts && facts_scripts
     section virtualenvs && facts_virtualenvs
   fi
+  section backups && [ -n "$(ls -d "$STATE"/*/backup 2>/dev/null)" ] && backup list
   section journal && cat "$STATE/journal" 2>/dev/null
   # Last, so that little time passes before the controller compares it with its own.
   section clock && date +%s
@@ -172,7 +174,7 @@ facts_offered() {
 
 # By the client library of st2 with its own credentials; a server on this host says it without.
 mongodb_version() {
-  _python=$(python_of st2) && printf '%s' "$MONGODB_PY" | limit 20 "$_python" - 2>/dev/null && return
+  python_of st2 >/dev/null && store release 2>/dev/null && return
   have mongod && mongod --version 2>/dev/null | sed -n 's/^db version v/mongodb /p'
 }
 

@@ -5,7 +5,7 @@ if [ "${1:-}" = at-once ]; then
 fi
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
-  stopped | quiet | setting | content | leftovers | hold | held | release | serving | installed | answers | mistral | keys | queue | facts | record | keep | submit | halt | running)
+  stopped | quiet | setting | content | leftovers | hold | held | release | serving | installed | answers | mistral | store | backup | keys | queue | facts | record | keep | submit | halt | running)
     "$@"
     ;;
   mistral-quiet) mistral_quiet ;;
@@ -15,8 +15,13 @@ case ${1:-} in
   mistral-leftovers) leftovers mistral_processes ;;
   rpm-duplicates) rpm_duplicates ;;
   core-local) core_local ;;
-  keep-config) keep_config ;;
-  settle) settle_release "$2" ;;
+  config) shift && config_files "$@" ;;
+  settle) settle_release "$2" "${3:-}" ;;
+  aside) shift && aside "$@" ;;
+  dumps) shift && dumps "$@" ;;
+  rehearsed) rehearsed "$2" "$3" ;;
+  set-back) shift && set_back "$@" ;;
+  units-as) shift && units_as "$@" ;;
   lock-take) lock_take "$2" "$3" "$4" "$5" "${6:-0}" ;;
   lock-show) lock_show ;;
   lock-keep) lock_keep "$2" ;;

@@ -3,7 +3,12 @@
   mistral.py look                       the state as JSON
   mistral.py ready                      0 when `upgrade head` can run now; waits for mistral's sessions, then says why not
   mistral.py at-head                    0 when the revision is the installed head and every table of it stands, else 1
-  mistral.py dump                       pg_dump into the run's folder, read back
+  mistral.py dump [gone]                pg_dump into the run's folder, read back, with the digests of what was dumped; `gone`: where there is none, that is well
+  mistral.py same FOLDER                0 when the database holds what the dump in FOLDER was made of, else 1
+  mistral.py scratch FOLDER             restore that dump into a scratch database, compare, and drop it again
+  mistral.py restore FOLDER             put it in the place of what the database holds, in one transaction
+  mistral.py rehearse FOLDER ASIDE      the upgrade to the package unpacked in ASIDE, on a scratch database made from that dump
+  mistral.py since EPOCH                how many executions began after that moment
   mistral.py drop [--drop-rows] TABLE.. the repair of a broken database: drop what only pending revisions make; waits as well
   mistral.py repaired                   0 when nothing is left to drop, 1 when the database is broken
   mistral.py export [--dump FILE]       the rows of executions_v2, live or out of a dump, as mistral_export streams them
@@ -13,15 +18,15 @@ from __future__ import print_function
 
 import json
 import os
-import subprocess
 import sys
 import time
 
+import mistral_database
 from mistral_chain import sentence
-from mistral_database import Unusable, connect, counts, environment, look_at, look_safely, unusable
-from mistral_export import export
+from mistral_database import Unusable, connect, counts, look_at, look_safely, unusable
 
 FIRST_WITH_EXECUTIONS = "012"  # from here on the tables are the real store: dropping one loses executions
+IN_HASTE = ("ready", "at-head", "dump")
 UPGRADABLE = ("empty", "old", "between", "upgraded", "recreated")
 # The engine ends its last work for up to a minute after it was told to stop (oslo.service, graceful_shutdown_timeout).
 PATIENCE_S = float(os.environ.get("STORMLIFT_SESSIONS_S", "90"))
@@ -47,7 +52,7 @@ def waited_out(states):
     """The look at the database, as soon as nobody else is on it; at once when it is in none of STATES."""
     deadline = time.time() + PATIENCE_S
     look = look_safely()
-    while look["state"] in states and look["sessions"] and time.time() < deadline:
+    while look["state"] in states and look.get("sessions") and time.time() < deadline:
         time.sleep(1)
         look = look_safely()
     return look
@@ -63,47 +68,6 @@ def verb_at_head():
     look = look_safely()
     print(sentence(look))
     return 0 if look["state"] in ("upgraded", "recreated") else 1
-
-
-def verb_dump():
-    """One custom-format dump, written aside, read back by pg_restore, then named."""
-    connect().close()  # says better than pg_dump why nobody gets in
-    folder = os.environ["STORMLIFT_BACKUP"]
-    if not os.path.isdir(folder):
-        os.makedirs(folder, 0o700)
-    aside, final = os.path.join(folder, "mistral.dump.new"), os.path.join(folder, "mistral.dump")
-    os.umask(0o077)
-    try:
-        tables = dumped_aside(aside)
-        os.rename(aside, final)
-    finally:
-        if os.path.exists(aside):  # half a dump is of no use, and it may be what has filled the disk
-            os.unlink(aside)
-    print("dumped to %s: %d tables, %d bytes, read back" % (final, tables, os.path.getsize(final)))
-
-
-def dumped_aside(path):
-    """Dump the database to PATH and read all of it back; the number of tables whose data is in it."""
-    ran("pg_dump", "-w", "--lock-wait-timeout=30000", "-Fc", "-f", path)
-    listed = ran("pg_restore", "-l", path, out=subprocess.PIPE)
-    # Reads every byte of the data, which the list alone does not.
-    ran("pg_restore", "-f", os.devnull, path)
-    with open(path, "rb") as opened:
-        os.fsync(opened.fileno())
-    return sum(1 for line in listed.splitlines() if b" TABLE DATA " in line)
-
-
-def ran(*command, **how):
-    """What a tool of PostgreSQL's says when OUT is a pipe; it is run on the database, and tells itself why it fails."""
-    sys.stdout.flush()
-    try:
-        done = subprocess.Popen(command, env=environment(), stdout=how.get("out"))
-    except OSError as error:
-        raise SystemExit("%s cannot be run: %s" % (command[0], error.strerror))
-    said = done.communicate()[0]
-    if done.returncode:
-        raise SystemExit("%s ended with exit code %d" % (command[0], done.returncode))
-    return said
 
 
 def verb_drop(tables, rows_too):
@@ -149,10 +113,21 @@ def why_not_to_drop(link, tables, rows_too):
     return ""
 
 
+def verb_restore(folder):
+    """Whoever is still on the database is waited for, whatever state it is in."""
+    look = waited_out((look_safely()["state"],))
+    return tell_sessions(look.get("sessions", ())) or later("mistral_backup", "restore", folder)
+
+
 def verb_repaired():
     look = look_safely()
     print(sentence(look))
     return {"broken": 1, "old": 0, "between": 0, "upgraded": 0}.get(look["state"], 2)
+
+
+def later(module, name, *words):
+    """What most verbs do without is read by those that do not."""
+    return getattr(__import__(module), name)(*words)
 
 
 def main(words):
@@ -160,16 +135,24 @@ def main(words):
         "look": verb_look,
         "ready": verb_ready,
         "at-head": verb_at_head,
-        "dump": verb_dump,
+        "dump": lambda: later("mistral_backup", "dump", *words[1:]),
+        "same": lambda: later("mistral_backup", "same", words[1]),
+        "scratch": lambda: later("mistral_backup", "scratch", words[1]),
+        "restore": lambda: verb_restore(words[1]),
+        "rehearse": lambda: later("mistral_rehearse", "rehearse", words[1], words[2]),
+        "since": lambda: later("mistral_backup", "since", int(words[1])),
         "drop": lambda: verb_drop([word for word in words[1:] if word[0] != "-"], "--drop-rows" in words),
         "repaired": verb_repaired,
-        "export": lambda: export(words[1:]),
+        "export": lambda: later("mistral_export", "export", words[1:]),
     }
+    mistral_database.in_haste = words[0] in IN_HASTE
     try:
         return verbs[words[0]]()
     except Unusable as error:
         print(sentence(unusable(error)))
-        return 1
+    except EnvironmentError as error:  # a full disk, most likely
+        print("%s: %s" % (words[0], error))
+    return 1
 
 
 if __name__ == "__main__":

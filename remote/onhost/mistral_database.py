@@ -4,8 +4,14 @@ The configuration is read by oslo.config and the URL by SQLAlchemy, as Mistral i
 process only in the environment of pg_dump and pg_restore; no message repeats a line of the file or the URL.
 """
 
+import io
 import os
 import re
+
+try:
+    from urllib.parse import unquote
+except ImportError:
+    from urllib import unquote
 
 from mistral_chain import chain, classify, columns_at
 
@@ -77,9 +83,45 @@ def no_url(why):
     return Unusable("conf", "[database] connection in %s is no database URL (%s)" % (CONF, why))
 
 
+# A URL that reads the same to everybody; what else there may be is left to those who define it.
+_PLAIN = re.compile(
+    r"postgres(?:ql)?(?:\+psycopg2)?://([\w.~-]+):((?:[\w.~-]|%[0-9A-Fa-f]{2})+)@([A-Za-z0-9.-]+)(?::(\d+))?/([\w-]+)\Z"
+)
+# Set by verbs that are asked between stop and start of st2, where the half second that oslo.config and SQLAlchemy take to be
+# imported counts; whether a virtualenv has them is for the others to say.
+in_haste = False
+
+
+def plain_settings():
+    """The parameters out of a mistral.conf as installers write it: one [database] with one plain connection; else None."""
+    try:
+        with io.open(CONF, encoding="utf-8") as opened:
+            lines = opened.read().splitlines()
+    except (EnvironmentError, ValueError):
+        return None
+    section, found = "", []
+    for number, line in enumerate(lines):
+        if line.startswith("["):
+            section = line.strip()
+        elif section == "[database]" and re.match(r"connection\s*[=:]", line):
+            # A line that begins with a blank goes on with the one before.
+            goes_on = number + 1 < len(lines) and lines[number + 1][:1] in (" ", "\t")
+            found.append("" if goes_on else re.split("[=:]", line, maxsplit=1)[1].strip())
+    match = _PLAIN.match(found[0]) if len(found) == 1 else None
+    if not match:
+        return None
+    user, password, host, port, name = match.groups()
+    known = {"user": user, "password": unquote(password), "host": host, "port": port, "dbname": name}
+    return dict((key, str(value)) for key, value in known.items() if value)
+
+
 def settings():
     """The connection's parameters, by libpq's names, as SQLAlchemy hands them to the driver."""
-    url = url_of()
+    found = plain_settings() if in_haste else None
+    return found or settings_of(url_of())
+
+
+def settings_of(url):
     kind = url.drivername.split("+")[0]
     if kind not in ("postgres", "postgresql"):
         raise Unusable("conf", "[database] connection in %s is %s, not PostgreSQL" % (CONF, kind))
@@ -93,18 +135,18 @@ def settings():
     return dict((key, str(value)) for key, value in found.items() if value)
 
 
-def environment():
-    """The same for pg_dump and pg_restore: nothing of it stands in an argv."""
+def environment(database=""):
+    """The same for PostgreSQL's own tools, or for another DATABASE of the server: nothing of it stands in an argv."""
     named = dict(("PG" + key.replace("_", "").upper(), value) for key, value in settings().items())
-    named["PGDATABASE"] = named.pop("PGDBNAME", "")
+    named["PGDATABASE"] = database or named.pop("PGDBNAME", "")
     named["PGCONNECT_TIMEOUT"] = named.pop("PGCONNECTTIMEOUT", "10")
     return dict(os.environ, PGAPPNAME=OURS, **named)
 
 
-def connect():
-    """A link to the database; raises Unusable."""
+def connect(database=""):
+    """A link to the database, or to another DATABASE of its server; raises Unusable."""
     found = dict(PATIENCE, **settings())
-    found.update(application_name=OURS)
+    found.update(application_name=OURS, **({"dbname": database} if database else {}))
     try:
         import psycopg2
     except Exception as error:  # a module that was cut off is a SyntaxError

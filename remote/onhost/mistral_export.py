@@ -117,7 +117,7 @@ def send(link, sink):
         database = {"name": name, "identity": identity(link), "server": link.server_version}
         sink.head(columns=columns, encoding=encoding, source="database", of=database, started=time.time())
         cursor.copy_expert("COPY (SELECT %s FROM %s) TO STDOUT" % (named, TABLE), sink, BLOCK)
-        cursor.execute(digest_query(columns, encoding))  # without values: its own %s is format's
+        cursor.execute(digest_query(TABLE, columns, encoding))  # without values: its own %s is format's
         rows, high, low = cursor.fetchone()
     sink.foot(digest={"rows": rows, "high": str(high), "low": str(low)})
 
@@ -138,8 +138,8 @@ def columns_of(link):
     return columns
 
 
-def digest_query(columns, encoding):
-    """The server's own digest of the rows, whatever their order: how many, and the sum of 120 bits of each one's md5.
+def digest_query(table, columns, encoding):
+    """The server's own digest of a table's rows, whatever their order: how many, and the sum of 120 bits of each one's md5.
 
     A row's md5 is taken over the md5 of each value's text ("-" for null), so that no text grows beyond what one value is.
     format() writes a value as COPY does, where a cast to text writes booleans as words. PostgreSQL 9.1 and later.
@@ -150,7 +150,7 @@ def digest_query(columns, encoding):
     row = " || ".join(each.format(quoted(name)) for name in columns)
     half = "coalesce(sum(('x' || substr(m, %d, 15))::bit(60)::bigint), 0)"
     query = "select count(*), %s, %s from (select md5(%s) as m from %s) as each_row"
-    return query % (half % 1, half % 16, row, TABLE)
+    return query % (half % 1, half % 16, row, quoted(table))
 
 
 # --- from a dump -------------------------------------------------------------------------------------------

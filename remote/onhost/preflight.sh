@@ -61,12 +61,12 @@ cron_lines() {
     | sed -E 's/^([^:]*:[0-9]*):.*(puppet|chef-client|cf-agent|salt-call|ansible-pull|monit|st2ctl|systemctl).*/cron \1 \2/'
 }
 
-# left FILE: a new version that the package manager put beside a changed file. changed FILE: one that is not as it was shipped.
+# left FILE: what a package manager put beside a changed file, the new one or the operator's own. changed FILE: one that is not as it was shipped.
 facts_conffiles() {
-  for _file in /etc/st2/* /etc/mistral/* /etc/default/st2* /etc/sysconfig/st2* /etc/logrotate.d/* "$STACK"/static/webui/* \
-    "$STACK"/chatops/*; do
+  for _file in /etc/st2/* /etc/mistral/* /etc/default/st2* /etc/default/mistral* /etc/sysconfig/st2* /etc/sysconfig/mistral* \
+    /etc/logrotate.d/st2* /etc/logrotate.d/mistral* "$STACK"/static/webui/config.js* "$STACK"/chatops/*; do
     case $_file in
-      *.dpkg-dist | *.dpkg-new | *.rpmnew) [ -f "$_file" ] && printf 'left %s\n' "$_file" ;;
+      *.dpkg-dist | *.dpkg-new | *.dpkg-old | *.ucf-dist | *.ucf-old | *.rpmnew | *.rpmsave | *.rpmorig) [ -f "$_file" ] && printf 'left %s\n' "$_file" ;;
     esac
   done
   if have dpkg-query; then

@@ -20,8 +20,8 @@ alive() {
   [ "${_until:-0}" -gt "$(date +%s)" ] && marked "$1" /proc/[0-9]*/environ
 }
 
-# until_in DIR SECONDS: what begins now must have ended then.
-until_in() { printf '%s\n' "$(($(date +%s) + $2))" >"$1/until"; }
+# until_in DIR SECONDS [NOW]: what begins now must have ended then.
+until_in() { printf '%s\n' "$((${3:-$(date +%s)} + $2))" >"$1/until"; }
 
 running() {
   for _each in "$STATE"/*/segments/*/until; do
@@ -48,7 +48,8 @@ shutting_down() {
   esac
 }
 
-# submit RUN SEGMENT OFFSET PROGRAM REQUEST: start the segment, or attach to it, or to the one that runs here already.
+# submit RUN SEGMENT OFFSET PROGRAM REQUEST: start the segment, or attach to it, or to the one that runs here already. An empty
+# PROGRAM is the one that is kept here, $KEPT.
 submit() {
   state_dir
   _dir=$STATE/$1/segments/$2
@@ -62,15 +63,16 @@ submit() {
     fi
     mkdir -p -m 700 "$STATE/bin" "$STATE/$1" "$STATE/$1/segments"
     mkdir -m 700 "$_dir"
-    _program=$STATE/bin/$(printf '%s' "$4" | cksum | tr ' ' -)
+    _program=${KEPT:-}
+    [ -z "$4" ] || _program=$STATE/bin/$(printf '%s' "$4" | cksum | tr ' ' -)
     # A power cut may have left an empty file under the right name.
-    [ "$(cksum 2>/dev/null <"$_program" | tr ' ' -)" = "${_program##*/}" ] \
+    [ -z "$4" ] || [ "$(cksum 2>/dev/null <"$_program" | tr ' ' -)" = "${_program##*/}" ] \
       || { (umask 077 && printf '%s' "$4" >"$_program.$$") && mv -f "$_program.$$" "$_program"; } \
       || fail "the steps cannot be kept: No space left on device?"
     (umask 077 && printf '%s' "$5" >"$_dir/request" && : >"$_dir/events" && reserve "$_dir") \
       || fail "the steps cannot be kept: No space left on device?"
     until_in "$_dir" 60
-    sync
+    on_disk "$_dir"/* "$_dir" "$STATE/$1/segments" "$STATE/$1" "$_program" "$STATE/bin" "$STATE"
     detach "$1" "$2" env "STORMLIFT_SEGMENT=$_dir" sh "$_program" run-segment "$_dir" "$_program"
   fi
   printf '@follow own\n'
@@ -101,7 +103,7 @@ follow() {
   # Whoever gives it up begins in its place: it must not come later and work beside the one that is started instead.
   [ -s "$1/pid" ] || mkdir "$1/begun" 2>/dev/null
   if runs "$1" && tail --help 2>&1 | grep -q -e --pid; then
-    tail -c +$(($2 + 1)) -f -s 0.2 --pid="$(cat "$1/pid")" "$1/events"
+    tail -c +$(($2 + 1)) -f -s 0.1 --pid="$(cat "$1/pid")" "$1/events"
   else
     poll "$1" "$2"
   fi
@@ -150,6 +152,7 @@ run_segment() {
   printf '%s\n' "$$" >"$SEGMENT/pid.new"
   mv "$SEGMENT/pid.new" "$SEGMENT/pid"
   ENDING=
+  _timeout=$(timeout_here) # every step would ask anew, in a shell of its own
   trap 'ENDING=1' TERM # the host shuts down, or somebody stops the unit: what runs may end first
   # shellcheck disable=SC1091
   . "$SEGMENT/request"
@@ -161,6 +164,32 @@ finish() {
   rm -f "$SEGMENT/reserve"
   : >"$SEGMENT/done"
   exit 0
+}
+
+# fresh KEY ATTEMPT UNENDED...: what is to be done was decided by what the journal still says. Whoever worked here before may
+# have gone on between the controller's look at it and this request; then nothing is done, and all is decided anew. UNENDED is
+# 1 where the attempt before was begun and had not ended.
+fresh() {
+  # Zeros that a power cut may have left are no text; a line that was cut off counts as not written.
+  _moved=$(cat "$STATE/journal" 2>/dev/null | tr '\000' '?' | awk -v run="${RUN_DIR##*/}" -v decided="$*" '
+    function says(event, attempt) {
+      return index($0, "\"event\":\"" event "\"") && match($0, "\"attempt\":" attempt "[,}]")
+    }
+    BEGIN { words = split(decided, word, " ") }
+    !index($0, "\"run\":\"" run "\"") { next }
+    { sub(/ #torn$/, "") }
+    !/[}]$/ || gsub(/[{]/, "&") != gsub(/[}]/, "&") { next }
+    {
+      for (i = 1; i < words; i += 3)
+        if (index($0, "\"step\":\"" word[i] "\"") \
+            && (says("started", word[i + 1]) || (word[i + 2] == 1 && says("finished", word[i + 1] - 1)))) {
+          print word[i]
+          exit
+        }
+    }')
+  [ -n "$_moved" ] || return 0
+  say "@halted $_moved $(now)"
+  finish
 }
 
 # step N KEY ATTEMPT PROVE_FIRST EVERY TRIES SECONDS PARTS HEAD: PARTS names which of settle, prove and repair the request
@@ -176,22 +205,26 @@ step() {
   mkdir -p -m 700 "$_log"
   _log=$_log/log
   : >>"$_log"
-  # A later hop must not take the place of an earlier one's backup.
-  export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_BACKUP="$RUN_DIR/backup/${_key%%:*}" STORMLIFT_HEAD="$_head"
+  # A later hop must not take the place of an earlier one's backup; a host that goes ahead has begun its own with the others.
+  _hop=${_key%%:*}
+  export STORMLIFT_RUN_DIR="$RUN_DIR" STORMLIFT_BACKUP="$RUN_DIR/backup/${_hop%%@*}" STORMLIFT_HEAD="$_head"
   holds "$TOKEN" || ended 77
   if [ "$_first" = 1 ] && part prove; then
     "prove_$_n" >>"$_log" 2>&1 </dev/null && { ended 0 true; return; }
   fi
   # What is not journalled is not begun.
-  journal "$_head,\"event\":\"started\",\"at\":$(date +%s),\"attempt\":$_attempt}" || {
+  _at=$(now)
+  journal "$_head,\"event\":\"started\",\"at\":${_at%.*},\"attempt\":$_attempt}" || {
     no_room
     say "@finished $_key $(now) 73 false"
     finish
   }
-  say "@started $_key $(now)"
-  until_in "$SEGMENT" $((_seconds + 60))
-  if [ "$_attempt" -gt 1 ] && part repair; then (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null; fi
-  until_in "$SEGMENT" $((_seconds + 60))
+  say "@started $_key $_at"
+  until_in "$SEGMENT" $((_seconds + 60)) "${_at%.*}"
+  if [ "$_attempt" -gt 1 ] && part repair; then
+    (umask 022 && "repair_$_n") >>"$_log" 2>&1 </dev/null
+    until_in "$SEGMENT" $((_seconds + 60))
+  fi
   (umask 022 && "do_$_n") >>"$_log" 2>&1 </dev/null
   _code=$?
   case $_code in 73 | 75 | 76 | 77) _code=1 ;; esac # words of the runner's own, further down
@@ -212,20 +245,22 @@ settled() {
       cat "$_log.settle" >>"$_log"
       return 1
     fi
-    sleep "$_every"
+    sleep "$_every" 2>/dev/null || sleep 1 # an old one knows no fractions
   done
 }
 
 ended() {
-  _ended=$1 _proved=${2:-false}
+  _ended=$1 _proved=${2:-false} _at=$(now)
   [ "$1" = 0 ] || no_room
   if [ "$1" != 77 ]; then
-    _line="$_head,\"event\":\"finished\",\"at\":$(date +%s),\"attempt\":$_attempt,\"code\":$1,\"data\":{\"proved\":$_proved}}"
+    _line="$_head,\"event\":\"finished\",\"at\":${_at%.*},\"attempt\":$_attempt,\"code\":$1,\"data\":{\"proved\":$_proved}}"
     # What the journal does not say has not ended: with another step behind it, it would run again after that one.
     journal "$_line" || { no_room && journal "$_line"; } || _ended=73
   fi
-  sed -i 's|\([a-zA-Z][a-zA-Z0-9+.-]*://\)[^/[:space:]]*@|\1[secret]@|g' "$_log"
-  tail -n 20 "$_log" | cut -c 1-500 | sed 's/^/| /' >>"$SEGMENT/events"
-  say "@finished $_key $(now) $_ended $_proved"
+  if [ -s "$_log" ]; then
+    sed -i 's|\([a-zA-Z][a-zA-Z0-9+.-]*://\)[^/[:space:]]*@|\1[secret]@|g' "$_log"
+    tail -n 20 "$_log" | cut -c 1-500 | sed 's/^/| /' >>"$SEGMENT/events"
+  fi
+  say "@finished $_key $_at $_ended $_proved"
   [ "$_ended" = 0 ] || finish
 }

@@ -96,7 +96,7 @@ hold() {
     printf '# stormlift holds this unit; it goes when the hold is released.\n[Unit]\nConditionPathExists=!%s\n' \
       "$STATE/hold" >"$_file"
   done
-  sync
+  on_disk "$STATE/hold" "$STATE" "$UNITS_DIR" "$UNITS_DIR"/*.d "$UNITS_DIR"/*.d/50-stormlift-hold.conf
   systemctl daemon-reload
 }
 
@@ -115,7 +115,7 @@ release() {
     rmdir "${_file%/*}" 2>/dev/null || :
   done
   rm -f "$STATE/hold"
-  sync
+  on_disk "$STATE" "$UNITS_DIR"
   systemctl daemon-reload
 }
 
@@ -143,4 +143,28 @@ serving() {
       ;;
   esac
   return $_missing
+}
+
+# units_as set|is UNIT=enabled|disabled|masked...: as they were enabled once; a unit that went with its package is left out.
+units_as() {
+  _how=$1 _wrong=0
+  shift
+  [ "$_how" = is ] || systemctl daemon-reload
+  for _pair in "$@"; do
+    case ${_pair%%=*} in *.socket) _unit=${_pair%%=*} ;; *) _unit=${_pair%%=*}.service ;; esac
+    _now=$(systemctl is-enabled "$_unit" 2>/dev/null) || :
+    [ -n "$_now" ] && [ "$_now" != "${_pair#*=}" ] || continue
+    if [ "$_how" = is ]; then
+      printf '%s is %s, not %s\n' "$_unit" "$_now" "${_pair#*=}"
+      _wrong=1
+      continue
+    fi
+    [ "$_now" != masked ] || systemctl unmask "$_unit" || _wrong=1
+    case ${_pair#*=} in
+      enabled) systemctl enable "$_unit" ;;
+      disabled) systemctl disable "$_unit" ;;
+      masked) systemctl mask "$_unit" ;;
+    esac || _wrong=1
+  done
+  return $_wrong
 }

@@ -40,6 +40,7 @@ option_of() {
 # The file is written aside with its owner and mode, and takes the old place when it is whole; a link stays one.
 set_option() {
   _conf=$(readlink -f "$CONF")
+  _before=$(kept_before "$_conf") || fail "$CONF as it is could not be kept; it is as it was"
   cp -p "$_conf" "$_conf.stormlift" || { rm -f "$_conf.stormlift"; fail "$CONF cannot be written aside; it is as it was"; }
   SETTING_SECTION=$1 SETTING_KEY=$2 SETTING_VALUE=$3 awk "$AWK_SETTINGS"'
     dropping && /^[ \t]/ { next }
@@ -49,7 +50,20 @@ set_option() {
     { print whole }
     /^\[/ && inside && !done { print key " = " value; done = 1 }
     END { if (!done) print "\n[" section "]\n" key " = " value }
-  ' "$_conf" >"$_conf.stormlift" && sync && mv -f "$_conf.stormlift" "$_conf" \
+  ' "$_conf" >"$_conf.stormlift" && on_disk "$_conf.stormlift" && mv -f "$_conf.stormlift" "$_conf" \
     || { rm -f "$_conf.stormlift"; fail "$CONF could not be written; it is as it was"; }
+  [ -z "$_before" ] || (config_files changed "$_before" "$_conf") || printf 'how %s was before: %s\n' "$CONF" "$_before"
   printf '[%s] %s is %s now\n' "$1" "$2" "$3"
+}
+
+# kept_before FILE: where it is kept as it is before this step, in the backup of the run; a step that is taken up again leaves the
+# first one. Nothing is said where no run is, as none of its steps is then.
+kept_before() {
+  [ -n "${STORMLIFT_BACKUP:-}" ] || return 0
+  _step=$(printf '%s' "${STORMLIFT_HEAD:-}" | sed -n 's/.*"step":"\([^"]*\)".*/\1/p')
+  _kept=$STORMLIFT_BACKUP/st2.conf.before-${_step##*:}
+  [ -e "$_kept" ] || {
+    (umask 077 && mkdir -p "$STORMLIFT_BACKUP" && cat "$1" >"$_kept.new") && mv -f "$_kept.new" "$_kept" || return 1
+  }
+  printf '%s\n' "$_kept"
 }

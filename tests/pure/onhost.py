@@ -47,6 +47,13 @@ class OnHost:
         out, err = done.communicate(timeout=PATIENCE_S)
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
+    def given(self, data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run one verb of the program with DATA on its standard input."""
+        command = [str(self._bin / "sh"), str(self._program), *words]
+        return subprocess.run(
+            command, env=self.environment, input=data, capture_output=True, timeout=PATIENCE_S, check=False
+        )
+
     def run(self, run: str, segment: str, jobs: Sequence[Job], token: str = "") -> list[str]:
         """Let the runner work through JOBS here and now; gives its event lines."""
         folder = self.segment(run, segment)

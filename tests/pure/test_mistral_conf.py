@@ -106,22 +106,24 @@ def test_a_server_that_refuses_the_first_word_cannot_be_looked_at(
         database.connect()
 
 
+DUMPED = 'case "$*" in *" -s "*) ;; *) while [ "$1" != -f ]; do shift; done; echo whole >"$2" ;; esac'
+
+
 @pytest.mark.parametrize(
     ("tools", "says"),
     [
         ({}, "pg_dump cannot be run: No such file or directory"),
         ({"pg_dump": "exit 3"}, "pg_dump ended with exit code 3"),
-        ({"pg_dump": ":"}, "pg_restore cannot be run: No such file or directory"),
-        ({"pg_dump": ":", "pg_restore": "exit 1"}, "pg_restore ended with exit code 1"),
-        ({"pg_dump": ":", "pg_restore": '[ "$1" = -l ] || exit 2'}, "pg_restore ended with exit code 2"),
+        ({"pg_dump": DUMPED}, "pg_restore cannot be run: No such file or directory"),
+        ({"pg_dump": DUMPED, "pg_restore": "exit 1"}, "pg_restore ended with exit code 1"),
     ],
 )
 def test_a_dump_that_cannot_be_made_or_read_back_is_told_and_not_named(
     database: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: dict[str, str], says: str
 ) -> None:
     monkeypatch.setattr(database, "settings", dict)
-    monkeypatch.setitem(sys.modules, "psycopg2", Closing(90600))
-    for name in ("mistral", "mistral_export"):
+    monkeypatch.setitem(sys.modules, "psycopg2", Closing(90400))  # too old to share a snapshot
+    for name in ("mistral_backup", "mistral_export"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name, text in tools.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -129,12 +131,13 @@ def test_a_dump_that_cannot_be_made_or_read_back_is_told_and_not_named(
     monkeypatch.setattr("os.umask", lambda _: 0)  # it is the test's own
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("STORMLIFT_BACKUP", str(tmp_path / "backup"))
-    import mistral  # type: ignore[import-not-found]
+    import mistral_backup  # type: ignore[import-not-found]
 
+    monkeypatch.setattr(mistral_backup, "content_of", lambda _: {"tables": {}, "name": "m"})
     with pytest.raises(SystemExit) as caught:
-        mistral.verb_dump()
+        mistral_backup.dump()
     assert caught.value.code == says and not (tmp_path / "backup" / "mistral.dump").exists()
-    for name in ("mistral", "mistral_export"):
+    for name in ("mistral_backup", "mistral_export"):
         sys.modules.pop(name, None)
 
 
@@ -143,6 +146,12 @@ class Closing(Driver):
 
     def close(self) -> None:
         self.said.append("closed")
+
+    def commit(self) -> None:
+        self.said.append("committed")
+
+    def set_session(self, **_: Any) -> None:
+        self.said.append("set")
 
 
 def test_a_session_whose_address_the_server_hides_is_not_called_local(

@@ -1,5 +1,6 @@
 """How the database of mistral.conf is reached, by the program of hosts; its virtualenv and its tools are stood in for."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,14 @@ class Venv:
 
     def program(self, name: str) -> Any:
         """The module NAME of the program, with those that it imports."""
-        for each in ("mistral_chain", "mistral_database", "mistral_export", "mistral"):
+        for each in (
+            "mistral_chain",
+            "mistral_database",
+            "mistral_export",
+            "mistral_backup",
+            "mistral_rehearse",
+            "mistral",
+        ):
             path = ONHOST / f"{each}.py"
             self.module(each)
             exec(compile(path.read_text(), str(path), "exec"), sys.modules[each].__dict__)
@@ -156,6 +164,10 @@ def test_no_wait_for_sessions_is_without_an_end(venv: Venv) -> None:
     assert program.main(["ready"]) == 1 and len(waits) == program.PATIENCE_S
 
 
+PG_DUMP = """case "$*" in *" -s "*) echo 'create table x'; exit ;; esac
+while [ "$1" != -f ]; do shift; done; %s"""
+
+
 def tool(folder: Path, name: str, script: str) -> None:
     path = folder / name
     path.write_text(f'#!/bin/sh\necho "$0 $*" >>{folder}/called\n{script}\n')
@@ -170,9 +182,13 @@ def dumping(venv: Venv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     monkeypatch.setenv("STORMLIFT_BACKUP", str(backup))
     program = venv.program("mistral")
-    program.connect = lambda: SimpleNamespace(close=lambda: None)
-    tool(tools, "pg_dump", 'while [ "$1" != -f ]; do shift; done; printf %s "$PGPASSWORD@$PGHOST" >"$2"')
-    tool(tools, "pg_restore", 'case $1 in -l) echo "1; 0 2 TABLE DATA public x mistral" ;; esac')
+    dumps = sys.modules["mistral_backup"]
+    link = SimpleNamespace(close=lambda: None, commit=lambda: None, set_session=lambda **_: None, server_version=90500)
+    monkeypatch.setattr(dumps, "connect", lambda: link)
+    monkeypatch.setattr(dumps, "rows_of", lambda *_: [["00000004-1"]])
+    monkeypatch.setattr(dumps, "content_of", lambda _: {"tables": {"x": "1-2-3"}, "name": "m"})
+    tool(tools, "pg_dump", PG_DUMP % 'printf %s "$PGPASSWORD@$PGHOST" >"$2"')
+    tool(tools, "pg_restore", "")
     before = os.umask(0o022)
     yield program, tools, backup
     os.umask(before)
@@ -183,20 +199,21 @@ def test_a_dump_is_read_back_and_named_and_no_argv_holds_the_password(
 ) -> None:
     program, tools, backup = dumping
     assert program.main(["dump"]) is None
-    assert [path.name for path in backup.iterdir()] == ["mistral.dump"]
+    assert sorted(path.name for path in backup.iterdir()) == ["mistral.dump", "mistral.json", "seconds.mistral"]
+    assert set(json.loads((backup / "mistral.json").read_text())) == {"tables", "schema", "name"}
     assert (backup / "mistral.dump").read_text() == f"{SECRET}@db"
     assert (backup / "mistral.dump").stat().st_mode & 0o077 == 0
     called = (tools / "called").read_text()
-    assert called.count("pg_restore") == 2 and "--lock-wait-timeout=" in called and SECRET not in called
+    assert called.count("pg_restore") == 1 and "--lock-wait-timeout=" in called and "--snapshot=00000004-1" in called
+    assert SECRET not in called
     assert "1 tables" in (said := capfd.readouterr().out) and SECRET not in said
 
 
 @pytest.mark.parametrize(
     ("name", "script"),
     [
-        ("pg_dump", 'while [ "$1" != -f ]; do shift; done; echo half >"$2"; exit 1'),
+        ("pg_dump", PG_DUMP % 'echo half >"$2"; exit 1'),
         ("pg_restore", "exit 1"),
-        ("pg_restore", "[ $1 = -l ]"),
     ],
 )
 def test_half_a_dump_is_taken_away_and_no_traceback(dumping: tuple[Any, Path, Path], name: str, script: str) -> None:
@@ -206,3 +223,28 @@ def test_half_a_dump_is_taken_away_and_no_traceback(dumping: tuple[Any, Path, Pa
     with pytest.raises(SystemExit, match=f"{name} ended with exit code 1"):
         program.main(["dump"])
     assert list(backup.iterdir()) == []
+
+
+def test_a_database_that_is_gone_stands_in_nobody_s_way_who_puts_it_back(
+    dumping: tuple[Any, Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program, _, backup = dumping
+
+    def nobody() -> None:
+        raise program.Unusable(cause, "no way in")
+
+    monkeypatch.setattr(sys.modules["mistral_backup"], "connect", nobody)
+    cause = "database"
+    assert program.main(["dump", "gone"]) is None and "nothing is dumped: no way in" in capfd.readouterr().out
+    assert program.main(["dump"]) == 1
+    cause = "password"
+    assert program.main(["dump", "gone"]) == 1
+    assert list(backup.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_in_words(
+    dumping: tuple[Any, Path, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    program, _, backup = dumping
+    backup.write_text("")
+    assert program.main(["dump"]) == 1 and "dump: " in capfd.readouterr().out

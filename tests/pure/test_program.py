@@ -17,11 +17,13 @@ from rollout.execute import Job
 from rollout.journal import Todo
 from rollout.model import Settle, Step
 from tests.pure.boxes import box, broken_mistral, by_name, deployment
+from tests.pure.onhost import OnHost
 from tests.pure.sketch import key, step
 
 HEAD = '{"v":1,"run":"r1"'
 # Answers for the functions that a request calls: every word on a line of its own, ended by a mark.
 _STUBS = """
+fresh() { :; }
 limit() { printf 'limit'; for each in "$@"; do printf '<%s>' "$each"; done; printf ';'; }
 step() {
   printf 'step'; for each in "$@"; do printf '<%s>' "$each"; done; printf ';'
@@ -35,7 +37,7 @@ PROGRAM=the-program
 
 def sh(script: str, *words: str) -> str:
     """What this machine's sh makes of SCRIPT."""
-    done = subprocess.run(["sh", "-c", script, "sh", *words], capture_output=True, timeout=20, check=True)
+    done = subprocess.run(["sh", "-s", *words], input=script.encode(), capture_output=True, timeout=20, check=True)
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -80,7 +82,7 @@ def test_every_word_that_a_plan_says_to_the_program_is_a_verb_of_it() -> None:
 
 def test_an_unknown_verb_is_refused() -> None:
     script = program.call("no-such-verb")
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1 and "unknown verb no-such-verb" in done.stderr
 
 
@@ -99,6 +101,31 @@ def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path, modu
     words = ["python3", "-"]
     done = subprocess.run(words, input=text, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("text", ["", "a", "one\ntwo\n", "\xe9" * 1000])
+def test_the_checksum_is_that_of_the_hosts_own_tool(text: str) -> None:
+    found = subprocess.run(["cksum"], input=text.encode(), capture_output=True, check=True).stdout.split()[0]
+    assert program.cksum(text.encode()) == int(found)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_a_kept_program_does_what_a_sent_one_does_and_nothing_is_done_without_it(shell: str, tmp_path: Path) -> None:
+    real = OnHost(tmp_path, shell)
+
+    def asked() -> tuple[int, str]:
+        script = program.call("no-such-verb", there=True)
+        done = real.begin(["-c", script])
+        said = done.communicate(timeout=20)
+        return done.returncode, said[1].strip()
+
+    assert asked() == (program.NOT_KEPT, "")
+    (real.state / "bin").mkdir()
+    place = real.state / "bin" / program.kept()
+    place.write_text(program.program())
+    assert asked() == (1, "stormlift-host: unknown verb no-such-verb")
+    place.write_text(program.program()[:-1])
+    assert asked() == (program.NOT_KEPT, "")
 
 
 # Requests.

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,42 @@ def test_a_step_whose_end_cannot_be_journalled_has_not_ended(real: OnHost) -> No
     memory.full = True
     memory.go_on()
     assert told(segment.events.splitlines()) == tale
+
+
+FINISHED = '"event":"finished","at":1,"attempt":1,"code":0,"data":{"proved":false}}'
+
+
+@pytest.mark.parametrize(
+    ("unended", "there", "begun"),
+    [
+        (True, "", True),
+        (True, f"{FINISHED}\n", False),
+        (False, f"{FINISHED}\n", True),  # as was known: it is brought about again
+        (True, FINISHED, False),  # only the end of the line is missing
+        (True, FINISHED[:-1], True),
+        (True, f"{FINISHED[:-1]} #torn\n", True),
+        (True, f"{FINISHED[:40]} #torn\n", True),
+        (True, "\0" * 40, True),
+        (True, '"event":"started","at":1,"attempt":2}\n', False),
+    ],
+)
+def test_what_has_moved_since_it_was_decided_is_not_begun(unended: bool, there: str, begun: bool, real: OnHost) -> None:
+    """The step of a controller that died ended between the next one's look at the journal and its request."""
+    once_more = as_job(step("one", "a", argv=TRUE), 2)
+    late = replace(once_more, todo=replace(once_more.todo, unended=unended))
+    text = f'{late.head},"event":"started","at":1,"attempt":1}}\n' + (
+        f"{late.head},{there}" if there[:1] == '"' else there
+    )
+    jobs = (job("zero"), late)
+    (real.state / "journal").write_text(text)
+    fleet = Fleet("a")
+    fleet.machines["a"].journal = text.replace("\0", "")
+    really = told(real.run("r1", "s1", jobs))
+    assert really[0] == (("started", key("zero")) if begun else ("halted", key("one")))
+    assert [each[0] for each in really].count("started") == (2 if begun else 0)
+    segment = fleet.machines["a"].submit("s1", jobs, "")
+    fleet.go_on()
+    assert told(segment.events.splitlines()) == really
 
 
 # Start or attach.

@@ -123,6 +123,60 @@ def test_without_the_file_it_fails_and_makes_none(host: OnHost) -> None:
     assert said.returncode == 1 and "st2.conf is missing" in said.stderr and not conf(host).exists()
 
 
+@pytest.fixture
+def in_run(host: OnHost) -> OnHost:
+    """The same host in a step of a run, with a password in its st2.conf beside what the step changes."""
+    backup = host.state / "r1" / "backup" / "2.8.1"
+    head = '{"deployment":"prod","host":"a","run":"r1","step":"2.8.1:2.8.conf-workflow-engine","tool":"stormlift"'
+    host.environment |= {"STORMLIFT_BACKUP": str(backup), "STORMLIFT_HEAD": head}
+    conf(host).write_text(f"[workflow_engine]\npassword = {CANARY}\nlogging = here\n")
+    return host
+
+
+CANARY = "kanarie-4711"
+_WANTED = ("workflow_engine", "logging", "/etc/st2/logging.workflowengine.conf")
+
+
+def test_what_is_changed_is_shown_as_a_diff_without_the_secrets_beside_it(in_run: OnHost) -> None:
+    said = in_run.call("setting", "default", *_WANTED)
+    assert said.returncode == 0 and CANARY not in said.stdout + said.stderr
+    assert said.stdout.splitlines() == [
+        "--- before",
+        "+++ now",
+        "@@ -1,3 +1,3 @@",
+        " [workflow_engine]",
+        "+logging = /etc/st2/logging.workflowengine.conf",
+        " password = [secret]",
+        "-logging = here",
+        "[workflow_engine] logging is /etc/st2/logging.workflowengine.conf now",
+    ]
+
+
+def test_the_file_as_it_was_is_kept_in_the_backup_of_the_run_for_root_alone(in_run: OnHost) -> None:
+    before = conf(in_run).read_bytes()
+    kept = Path(in_run.environment["STORMLIFT_BACKUP"]) / "st2.conf.before-2.8.conf-workflow-engine"
+    assert in_run.call("setting", "set", *_WANTED).returncode == 0
+    assert kept.read_bytes() == before and stat.S_IMODE(kept.stat().st_mode) == 0o600
+    # The step is taken up again, by hand changed meanwhile: what was there at first stays.
+    conf(in_run).write_text("[workflow_engine]\nlogging = elsewhere\n")
+    assert in_run.call("setting", "set", *_WANTED).returncode == 0
+    assert kept.read_bytes() == before
+
+
+def test_what_cannot_be_kept_is_not_changed(in_run: OnHost) -> None:
+    before = conf(in_run).read_bytes()
+    (in_run.state / "r1").write_text("no folder can be made here")
+    said = in_run.call("setting", "set", *_WANTED)
+    assert said.returncode == 1 and "could not be kept" in said.stderr
+    assert conf(in_run).read_bytes() == before
+
+
+def test_an_option_that_is_as_wanted_keeps_nothing(in_run: OnHost) -> None:
+    conf(in_run).write_text("[workflow_engine]\nlogging = /etc/st2/logging.workflowengine.conf\n")
+    assert in_run.call("setting", "set", *_WANTED).returncode == 0
+    assert not Path(in_run.environment["STORMLIFT_BACKUP"]).exists()
+
+
 words = st.text("abcxyz", min_size=1, max_size=3)
 # No $: oslo.config would put another option in its place.
 values = st.text("ab /.%\"'\\&=:#-_", max_size=8).map(str.strip)
