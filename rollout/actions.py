@@ -17,7 +17,8 @@ _PAGE = "StackStorm upgrade page 2.2.1, upgrade procedure"
 
 NOTHING_PENDING = "no revision is pending"
 # Mistral's engine needs 61 s to end (oslo.service waits out graceful_shutdown_timeout); systemd gives up after 90.
-STOPPED = Settle(("stormlift-host", "stopped"), every=1.0, tries=100, issues=2)
+# st2 is down while it is looked for whether it is: a look costs tens of milliseconds.
+STOPPED = Settle(("stormlift-host", "stopped"), every=0.2, tries=500, issues=2)
 SERVING = Settle(("stormlift-host", "serving"), every=1.0, tries=90, issues=2)
 
 
@@ -40,8 +41,8 @@ POPULATE_MISTRAL = Step(
     (*_DB_MANAGE, "populate"),
     scope=Scope.DEPLOYMENT,
     needs="st2mistral",
-    postcondition=("stormlift-host", "mistral", "at-head"),
     timeout=1800,
+    # That the database is at head was proved just before, and is asked again when st2 serves: here it would only cost time.
     why="rewrites the system actions, nothing else; its exit code proves nothing",
     source="StackStorm upgrade page 2.2.1, step 3",
 )
@@ -167,38 +168,6 @@ def stop(facts: Hosts, run_hold: bool = True, at: str = "") -> tuple[Step, ...]:
     return (*first, *per_host(facts, units), *everywhere(leftovers), *everywhere(quiet))
 
 
-def backup(facts: Hosts) -> tuple[Step, ...]:
-    """Keep configuration on every host and Mistral's database once, read back."""
-    config = Step(
-        "backup.config",
-        "keep configuration, package list and pip freeze",
-        Phase.BACKUP,
-        ("stormlift-host", "keep-config"),
-        timeout=900,
-        why="a package upgrade can replace st2.conf",
-        source="StackStorm/st2-packages issue 412",
-    )
-    steps = per_host(facts, lambda _: config)
-    if mistral_host(facts):
-        steps += (
-            once(
-                facts,
-                "st2mistral",
-                Step(
-                    "backup.mistral",
-                    "dump Mistral's database and read the dump back",
-                    Phase.BACKUP,
-                    ("stormlift-host", "mistral", "dump"),
-                    scope=Scope.DEPLOYMENT,
-                    needs="st2mistral",
-                    timeout=7200,
-                    why="after the database is upgraded there is no other way back",
-                ),
-            ),
-        )
-    return steps
-
-
 def once(facts: Hosts, needs: str, step: Step) -> Step:
     """STEP on the one host of the deployment that is fit for it."""
     fit = mistral_host(facts) if needs == "st2mistral" else next((n for n, f in facts.items() if f.fits(needs)), "")
@@ -226,6 +195,12 @@ def install(facts: Hosts, versions: Mapping[str, Mapping[str, str]], held: bool 
             source=_PAGE,
         )
 
+    frees = packages_free(facts, lambda host: bool(versions[host.host]))
+    return (*frees, *per_host(facts, make), *(packages_quiet(facts) if held else ()))
+
+
+def packages_quiet(facts: Hosts) -> tuple[Step, ...]:
+    """Prove that the hold held while packages were changed."""
     quiet = Step(
         "packages.quiet",
         "the hold held: nothing of st2 runs",
@@ -235,21 +210,44 @@ def install(facts: Hosts, versions: Mapping[str, Mapping[str, str]], held: bool 
         why="package scripts restart services: %postun of the rpms, debs from 2.3.2 on",
         source="StackStorm/st2-packages rpmspec/helpers.spec; commit 9bfbbe8",
     )
+    return per_host(facts, lambda _: quiet)
+
+
+def packages_free(
+    facts: Hosts, concerned: Callable[[Facts], bool] = lambda host: True, phase: Phase = Phase.PACKAGES
+) -> tuple[Step, ...]:
+    """Wait for whoever works with the package manager of the hosts that are CONCERNED; yum waits by itself.
+
+    In a PHASE before the stop st2 serves meanwhile.
+    """
     free = Step(
-        "packages.free",
+        f"{phase.value}.free",
         "the package manager is free",
-        Phase.PACKAGES,
+        phase,
         ("stormlift-host", "package-manager-free"),
         kind=Kind.CHECK,
         why="unattended upgrades hold the lock of dpkg, and apt before 1.9.11 does not wait for it",
     )
-    frees = per_host(facts, lambda host: free if versions[host.host] and host.manager == "apt" else None)
-    return (*frees, *per_host(facts, make), *(per_host(facts, lambda _: quiet) if held else ()))
+    return per_host(facts, lambda host: free if concerned(host) and host.manager == "apt" else None)
 
 
 def installed(wanted: Mapping[str, str]) -> tuple[str, ...]:
     """The probe that reads WANTED back from the package manager."""
     return ("stormlift-host", "installed", *(f"{name}={version}" for name, version in sorted(wanted.items())))
+
+
+def mistral_quiet(facts: Hosts) -> tuple[Step, ...]:
+    """Prove on every host that no mistral process lives there."""
+    quiet = Step(
+        "mistral.quiet",
+        "no mistral process lives here",
+        Phase.MISTRAL,
+        ("stormlift-host", "mistral-quiet"),
+        kind=Kind.CHECK,
+        why="a mistral that starts on the new code makes its tables, and the upgrade then fails",
+        source="StackStorm upgrade page 2.2.1, warning of step 3",
+    )
+    return per_host(facts, lambda _: quiet)
 
 
 def mistral(facts: Hosts, head: str = "", at: str = "") -> tuple[Step, ...]:
@@ -260,15 +258,6 @@ def mistral(facts: Hosts, head: str = "", at: str = "") -> tuple[Step, ...]:
     """
     if not mistral_host(facts):
         return ()
-    quiet = Step(
-        "mistral.quiet",
-        "no mistral process lives here",
-        Phase.MISTRAL,
-        ("stormlift-host", "mistral-quiet"),
-        kind=Kind.CHECK,
-        why="a mistral that starts on the new code makes its tables, and the upgrade then fails",
-        source="StackStorm upgrade page 2.2.1, warning of step 3",
-    )
     ready = Step(
         "mistral.ready",
         "the database can be upgraded",
@@ -283,7 +272,7 @@ def mistral(facts: Hosts, head: str = "", at: str = "") -> tuple[Step, ...]:
     argv = (*patience, *UPGRADE_MISTRAL.argv)
     upgrade = replace(UPGRADE_MISTRAL, argv=argv, changes=_pending(facts, head, at))
     return (
-        *per_host(facts, lambda _: quiet),
+        *mistral_quiet(facts),
         *(once(facts, "st2mistral", s) for s in (ready, upgrade, POPULATE_MISTRAL)),
     )
 
@@ -303,6 +292,68 @@ def _patience(facts: Hosts) -> str:
     """What keeps `upgrade head` from waiting for ever; lock_timeout came with PostgreSQL 9.3, el7 brings 9.2."""
     state = facts[mistral_host(facts)].mistral
     return "statement_timeout=3600s" if state and 0 < state.server < 90300 else "lock_timeout=30s"
+
+
+def _changed(host: Facts, versions: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The packages of HOST that the hop replaces."""
+    wanted = versions[host.host]
+    return tuple(sorted(name for name in wanted if wanted[name] != host.installed.get(name)))
+
+
+def defaults(facts: Hosts, versions: Mapping[str, Mapping[str, str]]) -> tuple[Step, ...]:
+    """Keep, while st2 serves, the configuration that the older packages shipped: what an operator changed is told by it."""
+    step = Step(
+        "fetch.defaults",
+        "keep the defaults that the installed packages shipped",
+        Phase.FETCH,
+        timeout=1800,
+        why="a new default beside an edited file is read against the old one, which is in the old package alone; where that is "
+        "no longer offered, two are compared and not three",
+    )
+
+    def make(host: Facts) -> Step | None:
+        names = _changed(host, versions)
+        return replace(step, argv=("stormlift-host", "config", "defaults", *names)) if names else None
+
+    return per_host(facts, make)
+
+
+WEB_CONFIG = "/opt/stackstorm/static/webui/config.js"
+
+
+def put_back(facts: Hosts, versions: Mapping[str, Mapping[str, str]]) -> tuple[Step, ...]:
+    """Put back what a package overwrites; its own goes beside it."""
+    step = Step(
+        "config.put-back",
+        "put back what the package of the web interface overwrote",
+        Phase.CONFIG,
+        ("stormlift-host", "config", "put-back", WEB_CONFIG),
+        postcondition=("stormlift-host", "config", "as-kept", WEB_CONFIG),
+        tells=True,
+        why="the rpm of st2web does not call config.js configuration, and replaces it",
+        source="the rpm spec of StackStorm/st2web, which has no %config",
+    )
+    return per_host(
+        facts, lambda host: step if host.manager == "yum" and "st2web" in _changed(host, versions) else None
+    )
+
+
+def show_defaults(facts: Hosts, versions: Mapping[str, Mapping[str, str]]) -> tuple[Step, ...]:
+    """Show what packages put beside the operator's configuration, and keep it."""
+    step = Step(
+        "config.show",
+        "show the new defaults that lie beside changed files",
+        Phase.POST_START,
+        tells=True,
+        timeout=1800,
+        why="what is new in them is the operator's to take over: invoke config.diff",
+    )
+
+    def make(host: Facts) -> Step | None:
+        names = _changed(host, versions)
+        return replace(step, argv=("stormlift-host", "config", "show", *names)) if names else None
+
+    return per_host(facts, make)
 
 
 def config(facts: Hosts) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 import re
 
+from rollout.journal import BACK
 from rollout.model import DeploymentPlan, Phase, PhasePlan
 
 _LEAVES = {
@@ -27,6 +28,7 @@ _LEAVES_AHEAD = {
     Phase.PREPARE: "{host} is stopped and held; its packages are as before",
     Phase.PACKAGES: "{host} is stopped and held; its packages may be new in part",
     Phase.MIGRATIONS: "{host} is stopped and held; its packages are new",
+    Phase.CONFIG: "{host} is stopped and held; its packages are new",
     Phase.START: "{host} is upgraded; its services may be started in part",
     Phase.VERIFY: "{host} is upgraded and was started; what is said above does not hold",
     Phase.POST_START: "{host} is upgraded and serves; its last steps are missing",
@@ -39,13 +41,31 @@ _LEAVES_MISTRAL = {
     Phase.START: "Mistral's database is at its head; mistral may be started in part",
     Phase.VERIFY: "Mistral's database was brought to its head and mistral started; what is said above does not hold",
 }
-_UNDO = (Phase.FETCH, Phase.BEFORE_STOP, Phase.STOP, Phase.BACKUP, Phase.PREPARE)
+# Of a rollback and of backup.restore.
+_LEAVES_BACK = {
+    Phase.PREFLIGHT: "nothing was changed",
+    Phase.FETCH: "nothing was changed but packages downloaded; st2 is as it was",
+    Phase.STOP: "st2 is stopped, in part or whole, and may be held; nothing was put back yet",
+    Phase.PACKAGES: "st2 is stopped and held; packages and configuration are put back in part; databases are as they were",
+    Phase.MISTRAL: "st2 is stopped and held; packages and configuration are put back; Mistral's database whole or not at all",
+    Phase.MIGRATIONS: "st2 is stopped and held; all is put back but st2's database, which may be so in part",
+    Phase.CONFIG: "st2 is stopped and held; packages, configuration and databases are put back",
+    Phase.START: "all is put back; services may be started in part",
+    Phase.VERIFY: "all is put back and was started; what is said above does not hold",
+    Phase.SETTLE: "all is put back and serves; the journal does not say so yet",
+}
+# Of what only takes or proves a backup.
+_LEAVES_SERVING = "st2 serves as before; nothing of it was changed"
 
 
 def leaves(plan: DeploymentPlan, at: PhasePlan) -> str:
     """What state a failure in the phase AT leaves the deployment of PLAN in."""
     if plan.command.startswith("mistral."):
         return f"{_LEAVES_MISTRAL[at.name]}; nothing else was touched"
+    if plan.command in BACK:
+        return _LEAVES_BACK[at.name]
+    if plan.command.startswith("backup."):
+        return _LEAVES_SERVING
     before = plan.phases[: plan.phases.index(at)]
     if at.name is Phase.PREFLIGHT and before:
         return f"st2 serves as {before[-1].hop}, settled; nothing of the way to {at.hop} is begun"
@@ -136,8 +156,4 @@ def next_command(command: str, deployment: str, phase: Phase, log: str, flags: s
         if where in (None, phase) and re.search(words, log):
             return hint.format(name=deployment, again=again)
     hint = f"mend what the log says, then {again}"
-    return (
-        hint
-        if phase not in _UNDO or command != "upgrade"
-        else f"{hint}; or give up and serve again: invoke services.start --hosts {deployment}"
-    )
+    return f"{hint}; or give up and go back: invoke rollback --hosts {deployment}" if command == "upgrade" else hint

@@ -6,7 +6,7 @@ from typing import Any
 from rollout.codec import canonical
 from rollout.errors import PlanRefused
 from rollout.facts import Facts
-from rollout.journal import VERSION, open_run
+from rollout.journal import VERSION, going_back, open_run
 from rollout.model import Deployment, Scope
 from rollout.versions import order
 
@@ -24,6 +24,13 @@ def overtaken(deployment: Deployment, facts: Hosts, release: str, *, abandon: bo
             raise PlanRefused(
                 f"{name}: {each.release} is installed, so the migrations up to {release} cannot all have run",
                 f"invoke upgrade --hosts {deployment.name} --to {release}",
+            )
+    for name, each in facts.items():
+        if back := going_back(each.journal):
+            command = back.data.get("command")
+            raise PlanRefused(
+                f"{name}: {command} is not through ({back.run})",
+                f"finish it: invoke {command} --hosts {deployment.name}",
             )
     opened = {name: found.run for name, each in facts.items() if (found := open_run(each.journal))}
     again = f"invoke migrations.baseline --hosts {deployment.name} --release {release}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from rollout.facts import Facts
-from rollout.journal import Record, open_run, settled
+from rollout.journal import Record, going_back, open_run, settled
 from rollout.versions import PackageVersion
 
 Hosts = Mapping[str, Facts]
@@ -12,7 +12,7 @@ _RUNS = ("active", "activating", "reloading")
 
 def drift(facts: Hosts) -> dict[str, tuple[str, ...]]:
     """Sentences by host, for the hosts of one deployment. While an upgrade is open nothing counts: it is on its way."""
-    if any(open_run(each.journal) for each in facts.values()):
+    if any(going_back(each.journal) or open_run(each.journal) for each in facts.values()):
         return dict.fromkeys(facts, ())
     return {name: (*_versions(each), *_others(name, facts), *_units(each)) for name, each in facts.items()}
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rollout.execute import hosts_of, segments
 from rollout.facts import Facts
 from rollout.journal import Record
 from rollout.model import Phase, PhasePlan, Step
+from rollout.stretches import hosts_of, segments, stretches
 
 Known = Mapping[tuple[str, str], int]
 _DOWN = tuple(Phase)[tuple(Phase).index(Phase.STOP) : tuple(Phase).index(Phase.START) + 1]
@@ -17,8 +17,9 @@ LAB = {
     "stop.units": 2,
     "stop.leftovers": 0,
     "stop.proved": 0,
-    "backup.config": 1,
     "backup.mistral": 2,
+    "backup.databases": 1,
+    "backup.seal": 0,
     "packages.free": 0,
     "packages.set": 3,
     "packages.quiet": 0,
@@ -28,7 +29,9 @@ LAB = {
     "mistral.populate": 6,
     "2.1.datastore-scopes": 1,
     "2.1.runners": 0,
-    "config.register-all": 0,
+    "config.put-back": 0,
+    "config.show": 0,
+    "config.register-all": 1,
     "start.release": 1,
     "start.units": 7,
 }
@@ -39,14 +42,15 @@ BETWEEN_PHASES_S = 1
 
 @dataclass(frozen=True)
 class Expected:
-    """How long st2 is expected to be down, in seconds, and what that rests on."""
+    """How long st2 is expected to be down, in seconds, how many of them for the backup, and what that rests on."""
 
     seconds: int
     basis: str
+    backup: int = 0
 
 
 def earlier(records: Iterable[Record]) -> dict[tuple[str, str], int]:
-    """Seconds by step and host, as the newest run took them there; what was found done already took none."""
+    """Seconds by step and host, as the newest run or rehearsal took them there; what was found done already took none."""
     begun: dict[tuple[str, str, int, str], int] = {}
     took: dict[tuple[str, str], int] = {}
     for each in records:
@@ -55,6 +59,8 @@ def earlier(records: Iterable[Record]) -> dict[tuple[str, str], int]:
             begun[key] = each.at
         elif each.event == "finished" and key in begun and each.code == 0 and not each.data.get("proved"):
             took[each.step.partition(":")[2], each.host] = max(0, each.at - begun[key])
+        elif each.event == "rehearsed" and isinstance(rehearsed := each.data.get("seconds"), Mapping):
+            took |= {(str(step), each.host): round(float(seconds)) for step, seconds in rehearsed.items()}
     return took
 
 
@@ -65,13 +71,16 @@ def expected(phases: Iterable[PhasePlan], facts: Mapping[str, Facts]) -> Expecte
     legs: dict[str, list[PhasePlan]] = {}
     for phase in down:
         legs.setdefault(phase.leg, []).append(phase)
-    per_host = dict.fromkeys(facts, 0)
+    per_host = dict.fromkeys(facts, (0, 0))
     for leg in legs.values():
         stopped = hosts_of(step for phase in leg if phase.name is Phase.STOP for step in phase.steps)
-        seconds = sum(BETWEEN_PHASES_S + _phase(phase, known) for phase in leg)
-        per_host.update({name: per_host[name] + seconds for name in stopped})
+        waits = BETWEEN_PHASES_S * len(stretches(leg))
+        seconds = waits + sum(_phase(phase, known) for phase in leg)
+        backup = sum(_phase(phase, known) for phase in leg if phase.name is Phase.BACKUP)
+        per_host.update({name: (per_host[name][0] + seconds, per_host[name][1] + backup) for name in stopped})
     steps = [step for phase in down for step in phase.steps]
-    return Expected(max(per_host.values(), default=0), _basis(steps, known) if steps else "")
+    seconds, backup = max(per_host.values(), default=(0, 0))
+    return Expected(seconds, _basis(steps, known) if steps else "", backup)
 
 
 def _phase(phase: PhasePlan, known: Known) -> int:

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Any, Protocol
 
 from rollout import journal
 from rollout.codec import canonical, digest
+from rollout.downtime import Down, downtimes
 from rollout.errors import Interrupted, LinkLost, Locked, StepFailed, StormliftError, Undecided, Unreachable
 from rollout.events import Event, Sink
 from rollout.journal import Record, Todo
 from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Scope, Step
+from rollout.stretches import STOPPING, Part, hosts_of, parts, stretches
 
 PLAN_FILE = "plan.json"
 _PHASES = tuple(Phase)
@@ -24,7 +25,6 @@ RELIED_ON_BY = {
     Phase.STOP: _PHASES[_PHASES.index(Phase.STOP) + 1 : _PHASES.index(Phase.START)],
     Phase.START: _PHASES[_PHASES.index(Phase.START) + 1 :],
 }
-STOPPING = (Phase.BEFORE_STOP, Phase.STOP)
 STOPPED = "stopped as asked; every step that was begun has ended"
 GOES_ON = "the same command goes on from here"
 PICKS_UP = "the same command picks them up and goes on from there"
@@ -41,7 +41,13 @@ class Job:
 
     def again(self) -> "Job":
         """The same job as its next attempt."""
-        return replace(self, todo=replace(self.todo, attempt=self.todo.attempt + 1, prove_first=False))
+        return replace(self, todo=Todo(self.todo.step, self.todo.attempt + 1))
+
+
+def rest(jobs: tuple[Job, ...], key: str) -> tuple[Job, ...]:
+    """What of JOBS is left when KEY did not take hold: it once more, and what stands behind it."""
+    at = next(i for i, job in enumerate(jobs) if job.key == key)
+    return (jobs[at].again(), *jobs[at + 1 :])
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,13 @@ class Run:
     journals: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     passed: set[tuple[str, str]] = field(default_factory=set)
-    state_again: bool = False
+    states_again: tuple[PhasePlan, ...] = ()
     at: PhasePlan | None = None
 
     @property
-    def downtime(self) -> int:
-        """Seconds that st2 was down on the host where it was down longest, over all controllers that worked on this run."""
-        return max((journal.downtime(records, self.id) for records in self.journals.values()), default=0)
+    def downtimes(self) -> tuple[Down, ...]:
+        """How long st2 was down on each host, over all controllers that worked on this run."""
+        return downtimes(self.journals, self.id)
 
     def halt(self) -> None:
         """Ask every host to begin no further step; waits for none of them, so that a signal handler may call it.
@@ -129,10 +135,11 @@ class Run:
         self._read_journals()
         self._copy()
         self._open()
-        for phase in self.plan.phases:
-            if going_down := self._going_down(phase):
+        for stretch in stretches(self.plan.phases):
+            if going_down := self._going_down(stretch[0]):
                 self.before_stop(going_down)
-            self._phase(phase)
+            for phases in (stretch,) if self._undoubted(stretch) else [(phase,) for phase in stretch]:
+                self._stretch(phases)
         if self.lost():
             raise taken_over(self.plan.name)
         self.before_close()
@@ -186,23 +193,39 @@ class Run:
     def _close(self) -> None:
         self._everywhere([self._line("closed", data={"outcome": "done"})])
 
-    def _phase(self, phase: PhasePlan) -> None:
-        if self._through(phase):
+    def _undoubted(self, stretch: tuple[PhasePlan, ...]) -> bool:
+        """True when nothing in STRETCH is a question for the operator, which comes up when everything before it is through."""
+        pairs = [(phase, step, host) for phase in stretch for step in phase.steps for host in step.hosts]
+        return not any(isinstance(self._decided(*each), str) for each in pairs)
+
+    def _stretch(self, stretch: tuple[PhasePlan, ...]) -> None:
+        passed_here: set[PhasePlan] = set()
+        for _ in range(INTERRUPTIONS):
+            # Anew after each interruption: what ran there may have been another controller's, and have gone further.
+            left = tuple(phase for phase in stretch if phase not in passed_here and not self._through(phase))
+            if not left:
+                return
+            self.states_again = tuple(phase for phase in left if self._finished(phase))
+            self._begin(left[0])
+            # A check speaks about now: after an interruption, or in a resumed run, all of the phase are asked again.
+            self.passed.clear()
+            if all(self._segment(part) for part in parts(left)):
+                return
+            passed_here |= {phase for phase in left if self._gone_through(phase)}
+        raise StepFailed(
+            f"{self.plan.name}: {left[0].name.value}: cut off {INTERRUPTIONS} times",
+            "find out what ends it on the host, then the same command again",
+        )
+
+    def _begin(self, phase: PhasePlan) -> None:
+        if phase == self.at:
             return
-        self.state_again = self._finished(phase)
         self.at = phase
         where = {"hop": phase.hop, "ahead": phase.ahead}
         self._tell("phase-started", phase=phase.name.value, title=phase.title, data=where)
-        for _ in range(INTERRUPTIONS):
-            # A check speaks about now: after an interruption, or in a resumed run, all of the phase are asked again.
-            self.passed.clear()
-            if all(self._segment(phase, segment) for segment in segments(phase.steps)):
-                break
-        else:
-            raise StepFailed(
-                f"{self.plan.name}: {phase.name.value}: cut off {INTERRUPTIONS} times",
-                "find out what ends it on the host, then the same command again",
-            )
+
+    def _gone_through(self, phase: PhasePlan) -> bool:
+        return all(self._done(phase, step, host) for step in phase.steps for host in step.hosts)
 
     def _going_down(self, phase: PhasePlan) -> tuple[str, ...]:
         """The hosts that serve until PHASE; none when it is no stop, or when this stop has begun on any host.
@@ -213,7 +236,7 @@ class Run:
         stops = [p for p in self.plan.phases if p.name in STOPPING and p.hop == self.plan.phases[0].hop]
         if phase not in stops:
             return ()
-        keys = {key_of(p, step): step.hosts for p in stops for step in p.steps}
+        keys = {key_of(p, step): step.hosts for p in stops for step in p.steps if step.kind is Kind.RUN}
         part = key_of(phase, phase.steps[0]).partition(":")[0]
         begun = {
             (record.step.partition(":")[0], record.host)
@@ -249,16 +272,16 @@ class Run:
     def _known(self, step: Step, host: str) -> tuple[Record, ...]:
         return journal.merged(self.journals) if step.scope is Scope.DEPLOYMENT else self.journals[host]
 
-    def _segment(self, phase: PhasePlan, steps: tuple[Step, ...]) -> bool:
-        """Run STEPS on their hosts, all at once; False when one was interrupted and the phase is to be taken again."""
+    def _segment(self, part: Part) -> bool:
+        """Run PART on its hosts, all at once; False when a step was interrupted and its phase is to be taken again."""
         if self.lost():
             raise taken_over(self.plan.name)
         self._stop_if_asked()
-        work = {host: jobs for host in hosts_of(steps) if (jobs := self._jobs(phase, steps, host))}
+        work = {host: jobs for host in hosts_of(step for _, step in part) if (jobs := self._jobs(part, host))}
         if not work:
             return True
         with ThreadPoolExecutor(len(work)) as pool:
-            ends = list(pool.map(lambda item: self._work(phase, *item), work.items()))
+            ends = list(pool.map(lambda item: self._work(part, *item), work.items()))
         errors = [end for end in ends if isinstance(end, StormliftError)]
         with suppress(*((Unreachable,) if errors else ())):  # a host that is away must not hide what went wrong
             self._read_journals()
@@ -282,29 +305,34 @@ class Run:
             )
         return next(iter(failed or lost or errors))
 
-    def _jobs(self, phase: PhasePlan, steps: tuple[Step, ...], host: str) -> tuple[Job, ...]:
-        mine = [step for step in steps if host in step.hosts]
-        if all(self._done(phase, step, host) for step in mine):
+    def _jobs(self, part: Part, host: str) -> tuple[Job, ...]:
+        mine = [(phase, step) for phase, step in part if host in step.hosts]
+        if all(self._done(phase, step, host) for phase, step in mine):
             return ()
-        todos = [(step, self._todo(phase, step, host)) for step in mine]
-        return tuple(Job(todo, key := key_of(phase, step), self._head(step, key, host)) for step, todo in todos if todo)
+        todos = [(phase, step, self._todo(phase, step, host)) for phase, step in mine]
+        return tuple(
+            Job(todo, key := key_of(phase, step), self._head(step, key, host)) for phase, step, todo in todos if todo
+        )
 
     def _done(self, phase: PhasePlan, step: Step, host: str) -> bool:
-        if step.kind is Kind.CHECK or self.state_again:
+        if step.kind is Kind.CHECK or phase in self.states_again:
             return (key_of(phase, step), host) in self.passed
         return self._status(phase, step, host).state == "done"
+
+    def _decided(self, phase: PhasePlan, step: Step, host: str) -> Todo | str | None:
+        return journal.decide(key_of(phase, step), step, self.id, self._known(step, host))
 
     def _todo(self, phase: PhasePlan, step: Step, host: str) -> Todo | None:
         key = key_of(phase, step)
         known = self._known(step, host)
-        todo = journal.decide(key, step, self.id, known)
-        if todo is None and self.state_again:
+        todo = self._decided(phase, step, host)
+        if todo is None and phase in self.states_again:
             return Todo(step, journal.status(known, self.id, key).attempts + 1)
         if not isinstance(todo, str):
             return todo
         answer = self.answers.get(step.id)
         if answer == "again":
-            return Todo(step, journal.status(known, self.id, key).attempts + 1)
+            return Todo(step, journal.status(known, self.id, key).attempts + 1, unended=True)
         if answer == "done":
             line = self._line("finished", step=key, host=host, scope=step.scope.value, data={"settled_by": self.by})
             for name in self.links if step.scope is Scope.DEPLOYMENT else (host,):
@@ -335,19 +363,25 @@ class Run:
         }
         return canonical(head)[:-1]
 
-    def _work(self, phase: PhasePlan, host: str, jobs: tuple[Job, ...]) -> StormliftError | bool:
+    def _work(self, part: Part, host: str, jobs: tuple[Job, ...]) -> StormliftError | bool:
         """True when all JOBS are through, False when one was interrupted, the error when one failed."""
         titles = {job.key: job.todo.step.title for job in jobs}
+        phases = {key_of(phase, step): phase for phase, step in part}
+        phase = part[0][0]
+        telling = {job.key for job in jobs if job.todo.step.tells}
         ended: set[str] = set()
         try:
             for told in self.links[host].change(self.id, jobs):
+                phase = phases.get(told.key, phase)
+                self._begin(phase)
+                said = {"log": told.log.splitlines()} if told.kind == "finished" and told.key in telling else {}
                 self._tell(
                     f"step-{told.kind}",
                     phase=phase.name.value,
                     host=host,
                     step=told.key,
                     title=titles.get(told.key, ""),
-                    data={"code": told.code, "proved": told.proved, "host_time": told.at},
+                    data={"code": told.code, "proved": told.proved, "host_time": told.at, **said},
                 )
                 if told.kind == "interrupted" or (told.kind == "halted" and not self.stopping()):
                     return False
@@ -401,13 +435,3 @@ def taken_over(name: str) -> Locked:
 def key_of(phase: PhasePlan, step: Step) -> str:
     """How the journal names STEP: by leg and id, 2.2.1:stop.units or 2.2.1@web1:stop.units."""
     return f"{phase.leg}:{step.id}"
-
-
-def hosts_of(steps: Iterable[Step]) -> tuple[str, ...]:
-    """The hosts of STEPS, in order, each once."""
-    return tuple(dict.fromkeys(host for step in steps for host in step.hosts))
-
-
-def segments(steps: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
-    """Cut STEPS where the scope changes: a step for the whole deployment waits for all hosts, and they for it."""
-    return tuple(tuple(group) for _, group in groupby(steps, key=lambda step: step.scope))

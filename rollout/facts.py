@@ -55,6 +55,27 @@ class MistralFacts:
 
 
 @dataclass(frozen=True)
+class StoreFacts:
+    """st2's own database as the st2.conf of a host names it.
+
+    size         bytes of its documents, about what an archive of them needs
+    collections  collection to the number of its documents
+    tool, restore_tool  the releases of mongodump and mongorestore there; "" for one that is missing
+    cause        why it cannot be looked at: settings, library, unreachable, login or rights; `sentence` says it in words
+    """
+
+    kind: str = "mongodb"
+    release: str = ""
+    db: str = ""
+    size: int = 0
+    collections: dict[str, int] = field(default_factory=dict)
+    tool: str = ""
+    restore_tool: str = ""
+    cause: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
 class LockFacts:
     """The lock as it lies on a host; `age` is the seconds since its holder's last sign of life."""
 
@@ -121,6 +142,44 @@ class Around:
 
 
 @dataclass(frozen=True)
+class BackupFacts:
+    """A backup as it lies on one host (docs/decisions/0011); of one that is `wrong` only name, at and bytes are known.
+
+    name      RUN/HOP
+    at        seconds since 1970 by the host's clock
+    hosts     the hosts that have a part of it, with commas
+    files     name to bytes of its files
+    packages  package of st2 to exact version, as they were installed
+    units     unit to its ActiveState and UnitFileState
+    seconds   how long its parts took
+    """
+
+    name: str
+    at: int = 0
+    bytes: int = 0
+    wrong: str = ""
+    deployment: str = ""
+    release: str = ""
+    external: str = ""
+    hosts: str = ""
+    files: dict[str, int] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    units: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def run(self) -> str:
+        """The run that took it."""
+        return self.name.partition("/")[0]
+
+    @property
+    def of_all(self) -> bool:
+        """True when an upgrade or backup.create took it; others keep of a deployment what they replace."""
+        hop = self.name.partition("/")[2]
+        return hop == "backup.create" or hop[:1].isdigit()
+
+
+@dataclass(frozen=True)
 class Facts:
     """One host's answer.
 
@@ -147,6 +206,7 @@ class Facts:
     units: dict[str, UnitState] = field(default_factory=dict)
     processes: tuple[str, ...] = ()
     mistral: MistralFacts | None = None
+    store: StoreFacts | None = None
     evidence: dict[str, int] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -164,6 +224,7 @@ class Facts:
     machine: str = ""
     addresses: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    backups: tuple[BackupFacts, ...] = ()
 
     @property
     def release(self) -> str:
@@ -215,3 +276,8 @@ def mistral_host(facts: Mapping[str, Facts]) -> str:
     carriers = [name for name, each in facts.items() if "st2mistral" in each.installed]
     answering = [name for name in carriers if (m := facts[name].mistral) and m.state not in MUTE]
     return (answering or carriers or [""])[0]
+
+
+def store_host(facts: Mapping[str, Facts]) -> str:
+    """The first host that carries st2 and so reaches its database, or ""."""
+    return next((name for name, each in facts.items() if "st2" in each.installed), "")

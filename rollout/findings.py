@@ -58,7 +58,7 @@ _HOSTS = (
     Known(
         "disk-short",
         _STOP,
-        "there is too little room for packages and backups (1 GiB each, and Mistral's dump)",
+        "there is too little room for packages and backups (1 GiB each, and the dumps of both databases)",
         "free space under {place}",
         waivable=True,
     ),
@@ -154,8 +154,9 @@ _PACKAGES = (
     Known(
         "conffile-left",
         _WARN,
-        "an earlier upgrade put the package's configuration beside the operator's, and nobody settled it",
-        "take over from it what is new, then: rm {files}",
+        "an earlier upgrade put a package's configuration beside the operator's, or moved the operator's aside, and nobody "
+        "settled it",
+        "look at what is new in it: invoke config.diff --hosts {deployment}; take that over, then: rm {files}",
     ),
     Known(
         "script-unknown",
@@ -198,6 +199,12 @@ _JOURNAL = (
         _STOP,
         "st2 is held from starting, and no upgrade is open",
         "go on with what holds it: invoke {cure} --hosts {deployment}",
+    ),
+    Known(
+        "way-back-open",
+        _STOP,
+        "a rollback or a restore was begun and is not through: packages and databases may be of two releases",
+        "finish it: invoke {cure} --hosts {deployment}",
     ),
     Known(
         "paused",
@@ -257,6 +264,22 @@ _DATABASES = (
         _STOP,
         "pg_dump or pg_restore is missing where Mistral's database would be dumped",
         "install the PostgreSQL client of the server's version there",
+    ),
+    Known(
+        "store-unreadable",
+        _STOP,
+        "st2's database refuses what st2.conf says of who logs in there, so that it could not be dumped",
+        "mend [database] in /etc/st2/st2.conf, or the user's roles, who needs readWrite; or leave the dumps to somebody else: "
+        "invoke upgrade --hosts {deployment} --backup external --reason ...",
+    ),
+    Known(
+        "store-tools-missing",
+        _STOP,
+        "mongodump or mongorestore is missing, or older than 3.2, where st2's database would be dumped",
+        "install them there, of the server's release or newer: apt-get install mongodb-org-tools; or leave the dumps to "
+        "somebody else: invoke upgrade --hosts {deployment} --backup external --reason ...",
+        "install them there, of the server's release or newer: yum install mongodb-org-tools; or leave the dumps to "
+        "somebody else: invoke upgrade --hosts {deployment} --backup external --reason ...",
     ),
 )
 _LOOK = "mend what it says, which is told with it: invoke mistral.status --hosts {name}"

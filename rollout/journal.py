@@ -109,6 +109,15 @@ def open_run(records: Iterable[Record], command: str = "upgrade") -> Record | No
     return list(opened.values())[-1] if opened else None
 
 
+BACK = ("rollback", "backup.restore")
+
+
+def going_back(records: Iterable[Record]) -> Record | None:
+    """The `opened` record of a run that takes its deployment back and is not through."""
+    known = tuple(records)
+    return next((found for command in BACK if (found := open_run(known, command))), None)
+
+
 def status(records: Iterable[Record], run: str, step: str) -> StepStatus:
     """What RECORDS say of STEP in RUN."""
     state, attempts, code = "none", 0, 0
@@ -123,26 +132,17 @@ def status(records: Iterable[Record], run: str, step: str) -> StepStatus:
     return StepStatus(state, attempts, code)
 
 
-def downtime(records: Iterable[Record], run: str) -> int:
-    """Seconds from the first stop to the start, by the host's own clock, over all hops of RUN; what is open does not count."""
-    stopped, total = 0, 0
-    for record in records:
-        if record.run != run:
-            continue
-        if record.event == "started" and record.step.endswith(":stop.units") and not stopped:
-            stopped = record.at
-        elif record.event == "finished" and record.step.endswith(":start.units") and record.code == 0 and stopped:
-            stopped, total = 0, total + record.at - stopped
-    return total
-
-
 @dataclass(frozen=True)
 class Todo:
-    """A step that a host is to run now: which attempt it is, and whether its postcondition is asked first."""
+    """A step that a host is to run now: which attempt it is, and whether its postcondition is asked first.
+
+    `unended`: the attempt before was begun, and the journal does not say how it ended.
+    """
 
     step: Step
     attempt: int
     prove_first: bool = False
+    unended: bool = False
 
 
 def decide(key: str, step: Step, run: str, records: Iterable[Record]) -> Todo | str | None:
@@ -154,12 +154,11 @@ def decide(key: str, step: Step, run: str, records: Iterable[Record]) -> Todo | 
     known = status(records, run, key)
     if known.state == "done" and step.kind is not Kind.CHECK:
         return None
-    attempt = known.attempts + 1
-    if known.state == "interrupted" and step.kind is Kind.RUN:
-        if step.repeat is Repeat.ASK:
-            return f"{step.title} was interrupted, and whether it took effect cannot be told from here"
-        return Todo(step, attempt, prove_first=step.repeat is Repeat.PROBE)
-    return Todo(step, attempt)
+    unended = known.state == "interrupted"
+    if unended and step.kind is Kind.RUN and step.repeat is Repeat.ASK:
+        return f"{step.title} was interrupted, and whether it took effect cannot be told from here"
+    prove_first = unended and step.kind is Kind.RUN and step.repeat is Repeat.PROBE
+    return Todo(step, known.attempts + 1, prove_first, unended)
 
 
 def merged(journals: Mapping[str, Iterable[Record]]) -> tuple[Record, ...]:

@@ -123,6 +123,7 @@ class Step:
     since       the hop that crosses it begins at this release or a later one
     evidence    what must be true of a host's facts (rollout/evidence.py), or the step does not concern it
     changes     what it will change, as the facts show it, for the plan
+    tells       the end of what it says is for the operator, who is shown it as the step ends
     severity, remedy  what a step of the preflight phase says to the operator: it is looked at or asked, never run
     """
 
@@ -145,6 +146,7 @@ class Step:
     since: str = ""
     evidence: str = ""
     changes: str = ""
+    tells: bool = False
     severity: Severity = Severity.NOTE
     remedy: str = ""
     why: str = ""
@@ -235,7 +237,8 @@ class DeploymentPlan:
     """What one run does to one deployment.
 
     `origin` is the settled release (or the baseline), `target` the new one; `abandons` an open run that ends with this one.
-    `downtime_s` is how long st2 is expected to be down, and `downtime_from` what that estimate rests on.
+    `downtime_s` is how long st2 is expected to be down, `backup_s` how much of that for the backup, and `downtime_from` what
+    that estimate rests on. `external` is why its databases are not dumped: somebody keeps them elsewhere.
     """
 
     name: str
@@ -248,9 +251,11 @@ class DeploymentPlan:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     downtime_s: int = 0
+    backup_s: int = 0
     downtime_from: str = ""
     point_of_no_return: str = ""
     abandons: str = ""
+    external: str = ""
 
     @property
     def empty(self) -> bool:

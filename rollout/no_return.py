@@ -15,17 +15,20 @@ def turning_point(phases: tuple[PhasePlan, ...]) -> tuple[PhasePlan, Step] | Non
     return None
 
 
-def sentence(phases: tuple[PhasePlan, ...]) -> str:
-    """Where the point of no return is, and what going back means before and after it; "" where there is none."""
+def sentence(phases: tuple[PhasePlan, ...], external: str = "") -> str:
+    """Where the point of no return is, and what going back means before and after it; "" where there is none. EXTERNAL is why
+    no dumps are taken."""
     at = turning_point(phases)
     if at is None:
         return ""
     phase, step = at
-    if step.id == "mistral.upgrade":
-        return (
-            "mistral.upgrade. Before it: put the old package versions back and start. After it: only the dump of the "
-            "backup phase goes back, and what Mistral stored since is lost"
-        )
-    if phase.name is Phase.MIGRATIONS:
-        return "the first step of migrations: the datastore is rewritten, and no dump of MongoDB is made here"
-    return "packages.set. Before it nothing is changed but the services; after it the old package versions must be put back"
+    what = "the first step of migrations" if phase.name is Phase.MIGRATIONS else step.id
+    if step.id == "packages.set":
+        before = "starts st2 again"
+    elif external:
+        elsewhere = f"After it only what was taken elsewhere goes back: {external}"
+        return f"{what}. Before it `invoke rollback` puts the packages back. {elsewhere}"
+    else:
+        before = "loses nothing"
+    after = "After it the dumps are put back as well, and what st2 stored since the stop is lost"
+    return f"{what}. Before it `invoke rollback` {before}. {after}"

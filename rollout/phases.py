@@ -1,9 +1,9 @@
 """The phases of one hop: which steps, on which hosts, in which order. Pure: facts in, phases out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue, needs
+from rollout import actions, backup, catalogue, needs
 from rollout.actions import Hosts
 from rollout.facts import Facts, front_hosts
 from rollout.model import Before, Kind, Phase, PhasePlan, Scope, Severity, Step
@@ -13,10 +13,11 @@ from rollout.versions import PackageVersion
 UNITS = "{units}"
 Versions = Mapping[str, Mapping[str, str]]
 Named = Mapping[Phase, tuple[Step, ...]]
+Keep = Callable[[Hosts, str], tuple[Step, ...]]  # the backup of hosts, as the release that they are at
 
 
 def hop_phases(
-    facts: Hosts, hop: Hop, steps: tuple[Step, ...], before: Mapping[str, Before], *, first: bool
+    facts: Hosts, hop: Hop, steps: tuple[Step, ...], before: Mapping[str, Before], keep: Keep, *, first: bool
 ) -> tuple[PhasePlan, ...]:
     """The phases of one hop; later hops of a plan stop what the one before started, without the drain.
 
@@ -30,12 +31,21 @@ def hop_phases(
     own = tuple(step for step in steps if step.scope is Scope.HOST)
     running = actions.units_after(facts, before, hop.target)
     gates = () if first else _gates(rest, hop, steps)
-    phases = _in_order(hop, {Phase.PREFLIGHT: gates, Phase.FETCH: actions.fetch(facts, versions)})
+    # Whoever else installs something is waited for as late as st2 serves: later hops have no phase before their stop.
+    before_it = Phase.BEFORE_STOP if first else Phase.FETCH
+    free = actions.packages_free(rest, lambda host: bool(versions[host.host]), before_it)
+    fetch = (
+        *actions.fetch(facts, versions),
+        *actions.defaults(facts, versions),
+        *backup.files(facts),
+        *(() if first else free),
+    )
+    phases = _in_order(hop, {Phase.PREFLIGHT: gates, Phase.FETCH: fetch})
     for name in ahead:
-        phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, running), ahead=name)
+        phases += _in_order(hop, _stopped({name: facts[name]}, hop, own, versions, running, keep), ahead=name)
     together: Named = {
-        **_stopped(rest, hop, steps, versions, running, "" if first else hop.origin),
-        Phase.BEFORE_STOP: actions.before_stop(facts) if first else (),
+        **_stopped(rest, hop, steps, versions, running, keep, "" if first else hop.origin),
+        Phase.BEFORE_STOP: (*free, *actions.before_stop(facts)) if first else (),
         Phase.START: actions.start(facts, running, before, hop.target),
         Phase.VERIFY: actions.verify(facts, versions, running, hop.target),
         Phase.SETTLE: actions.settle(facts, hop.target),
@@ -44,24 +54,34 @@ def hop_phases(
 
 
 def _stopped(
-    hosts: Hosts, hop: Hop, steps: tuple[Step, ...], versions: Versions, running: actions.Units, at: str = ""
+    hosts: Hosts,
+    hop: Hop,
+    steps: tuple[Step, ...],
+    versions: Versions,
+    running: actions.Units,
+    keep: Keep,
+    at: str = "",
 ) -> Named:
     """What HOSTS go through together, from their stop on; AT is the release that an earlier hop left."""
     revision = catalogue.mistral_head(at) if at else ""
     return {
         Phase.STOP: actions.stop(hosts, at=at),
-        Phase.BACKUP: actions.backup(hosts),
+        Phase.BACKUP: keep(hosts, hop.origin),
         Phase.PACKAGES: actions.install(hosts, versions),
         Phase.MISTRAL: actions.mistral(hosts, head, revision) if (head := catalogue.mistral_head(hop.target)) else (),
         Phase.MIGRATIONS: migration_steps(hosts, steps, Phase.MIGRATIONS, running),
         Phase.CONFIG: (
+            *actions.put_back(hosts, versions),
             *migration_steps(hosts, steps, Phase.CONFIG, running),
             *_virtualenvs(hosts, hop),
             *actions.config(hosts),
         ),
         Phase.START: actions.start(hosts, running),
         Phase.VERIFY: actions.verify(hosts, versions, running, hop.target),
-        Phase.POST_START: migration_steps(hosts, steps, Phase.POST_START, running),
+        Phase.POST_START: (
+            *migration_steps(hosts, steps, Phase.POST_START, running),
+            *actions.show_defaults(hosts, versions),
+        ),
     }
 
 
@@ -123,7 +143,16 @@ def concerns(step: Step, host: Facts) -> bool:
     )
 
 
+# A step that sets an option of st2.conf, as its migration declares it: the verb, and in words what it does to the file.
+_SETS = {
+    "set": "st2.conf gets: [{}] {} = {}",
+    "default": "st2.conf gets, unless an absolute path stands there: [{}] {} = {}",
+}
+
+
 def _filled(step: Step, units: tuple[str, ...]) -> Step | None:
+    if step.argv[:2] == ("stormlift-host", "setting"):
+        return replace(step, changes=_SETS[step.argv[2]].format(*step.argv[3:]), tells=True)
     if UNITS not in step.argv:
         return step
     if not units:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rollout import catalogue, codec, durations, no_return, path
+from rollout import backup, catalogue, codec, durations, no_return, path, rehearse
 from rollout.batches import Pace, Rollout, rollout
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, back_hosts, mistral_host
@@ -118,8 +118,9 @@ def plan(
     migrations: Iterable[Migration],
     findings: tuple[Finding, ...] = (),
     waivers: Sequence[Waiver] = (),
+    external: str = "",
 ) -> DeploymentPlan:
-    """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included.
+    """Plan DEPLOYMENT's way to TARGET, the migrations of skipped releases included; EXTERNAL is why databases are not dumped.
 
     Raises PlanRefused (Downgrade, no way, nothing installed). A deployment that is at TARGET with nothing
     pending gets an empty plan.
@@ -131,10 +132,14 @@ def plan(
     late = pending(known, facts, origin)
     hops = hops_of(facts, target, known)
     before = {name: each.before for name, each in facts.items()}
+
+    def keep(hosts: Mapping[str, Facts], release: str) -> tuple[Step, ...]:
+        return backup.taken(hosts, release, external)
+
     phases: tuple[PhasePlan, ...] = ()
     for number, hop in enumerate(hops):
         steps = late + hop.steps if number == 0 else hop.steps
-        phases += hop_phases(facts, hop, steps, before, first=number == 0)
+        phases += hop_phases(facts, hop, steps, before, keep, first=number == 0)
     phases = ungated(phases, waivers, deployment.name)
     down = durations.expected(phases, facts)
     return DeploymentPlan(
@@ -149,10 +154,13 @@ def plan(
         notes=(
             *(f"a stop at {hop.target}, verified and settled: {hop.why}" for hop in hops[:-1]),
             *(_notes(facts, origin, target) if phases else ()),
+            *((rehearse.note(tried),) if phases and (tried := rehearse.newest(facts, target)) else ()),
         ),
         downtime_s=down.seconds,
+        backup_s=down.backup,
         downtime_from=down.basis,
-        point_of_no_return=no_return.sentence(phases),
+        point_of_no_return=no_return.sentence(phases, external),
+        external=external,
     )
 
 

@@ -18,12 +18,13 @@ FAMILY = "stormlift.plan"
 
 @dataclass(frozen=True)
 class Asked:
-    """What the operator asked for: the words of --hosts, --to and every --waive, and the pace."""
+    """What the operator asked for: the words of --hosts, --to and every --waive, the pace, and why databases are not dumped."""
 
     hosts: str
     to: str
     pace: Pace
     waive: tuple[str, ...] = ()
+    external: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class PlanFile:
         flags = [("hosts", self.asked.hosts), ("to", self.asked.to)]
         flags += [(key.removesuffix("_s").replace("_", "-"), pace[key]) for key in pace if pace[key] != usual[key]]
         flags += [("waive", each) for each in self.asked.waive]
+        flags += [("backup", "external"), ("reason", self.asked.external)] if self.asked.external else []
         words = [word for flag, value in flags if value != "" for word in (f"--{flag}", str(value))]
         return shell(("invoke", "plan", *words, "--out", name))
 

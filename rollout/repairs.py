@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rollout import actions, catalogue, durations, mistral, preflight
+from rollout import actions, backup, catalogue, durations, mistral, preflight
 from rollout.errors import PlanRefused
 from rollout.facts import Facts, MistralFacts, mistral_host
-from rollout.journal import Record, open_run
+from rollout.journal import Record, going_back, open_run
 from rollout.model import Before, Deployment, DeploymentPlan, Kind, Phase, PhasePlan, Repeat, Scope, Step, UnitState
 from rollout.versions import order
 
@@ -189,7 +189,7 @@ def _mistral_plan(
     looked_at = ("verify.mistral",) if held else ("verify.mistral", "verify.units")
     phases = {
         Phase.STOP: _stop_mistral(facts),
-        Phase.BACKUP: tuple(step for step in actions.backup(facts) if step.id == "backup.mistral"),
+        Phase.BACKUP: backup.of_mistral(facts),
         Phase.MISTRAL: steps,
         Phase.START: () if held else actions.start(facts, _again(before)),
         Phase.VERIFY: tuple(
@@ -213,6 +213,7 @@ def _mistral_of(deployment: Deployment, facts: Hosts) -> tuple[str, MistralFacts
 
     Refuses where there is none, where its hosts see different ones, or where somebody else works on it.
     """
+    refuse_on_the_way_back(deployment, facts)
     host, state = mistral.view(facts)
     if state.state == "absent":
         raise PlanRefused(f"{deployment.name}: {state.sentence}", "check --hosts")
@@ -251,6 +252,7 @@ def start_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
     Refused when a hop of an open upgrade is between packages and start, where what runs would be half new, and when
     mistral would start on a database that is not at its head, which breaks it.
     """
+    refuse_on_the_way_back(deployment, facts)
     opened = open_upgrade(facts)
     if opened and half_way(opened, facts):
         raise PlanRefused(
@@ -275,6 +277,17 @@ def refuse_early_mistral(deployment: Deployment, facts: Hosts) -> None:
             f"{deployment.name}: {state.sentence}; mistral must not start on it",
             mistral.next_step(state, deployment.name, name),
         )
+
+
+def refuse_on_the_way_back(deployment: Deployment, facts: Hosts) -> None:
+    """Raise PlanRefused where a rollback or a restore is not through: what runs or is repaired now would be half old."""
+    for each in facts.values():
+        if back := going_back(each.journal):
+            command = back.data.get("command")
+            raise PlanRefused(
+                f"{deployment.name}: {command} is not through ({back.run})",
+                f"finish it: invoke {command} --hosts {deployment.name}",
+            )
 
 
 def half_way(opened: Record, facts: Hosts) -> bool:
@@ -313,6 +326,7 @@ def _enabled(host: Facts, opened: Record | None) -> Before:
 
 def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
     """Stop what runs, prove it, start the same again."""
+    refuse_on_the_way_back(deployment, facts)
     refuse_early_mistral(deployment, facts)
     if opened := open_upgrade(facts):
         raise PlanRefused(
@@ -323,7 +337,7 @@ def restart_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:
     phases = {Phase.STOP: actions.stop(facts, run_hold=False), Phase.START: actions.start(facts, _again(before))}
     plan = _plan(deployment, facts, "services.restart", phases)
     down = durations.expected(plan.phases, facts)
-    return replace(plan, downtime_s=down.seconds, downtime_from=down.basis)
+    return replace(plan, downtime_s=down.seconds, backup_s=down.backup, downtime_from=down.basis)
 
 
 def reload_services(deployment: Deployment, facts: Hosts) -> DeploymentPlan:

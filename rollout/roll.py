@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rollout.batches import Rollout
+from rollout.downtime import Down, longest
 from rollout.errors import HookFailed, Interrupted, StepFailed, StormliftError
 from rollout.gate import Gate, Sick
 
@@ -14,7 +15,10 @@ INTERRUPTED = "stopped as asked"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a deployment came out: upgraded, unchanged, failed, not attempted, or skipped."""
+    """How a deployment came out: upgraded, unchanged, failed, not attempted, or skipped.
+
+    `downtimes` is how long st2 was down on each host; `downtime_s` and `backup_s` are those of the host where it was longest.
+    """
 
     name: str
     outcome: str
@@ -26,7 +30,14 @@ class Outcome:
     log: str = ""
     exit_code: int = 0
     downtime_s: int = 0
+    backup_s: int = 0
+    downtimes: tuple[Down, ...] = ()
     run: str = ""
+
+    def down(self, downtimes: tuple[Down, ...]) -> "Outcome":
+        """The same outcome, with the DOWNTIMES that were measured."""
+        worst = longest(downtimes)
+        return replace(self, downtime_s=worst.downtime_s, backup_s=worst.backup_s, downtimes=downtimes)
 
 
 class Crew(Protocol):
@@ -112,7 +123,7 @@ def _batch(number: int, names: tuple[str, ...], crew: Crew) -> dict[str, Outcome
 def _spoiled(outcome: Outcome, error: StormliftError) -> Outcome:
     """OUTCOME as a failure: ERROR came after st2 was upgraded."""
     failed = failure(outcome.name, outcome.hosts, error, outcome.run)
-    return replace(failed, downtime_s=outcome.downtime_s)
+    return failed.down(outcome.downtimes)
 
 
 def _between(rollout: Rollout, number: int, done: Mapping[str, Outcome], crew: Crew) -> dict[str, Outcome]:

@@ -6,7 +6,7 @@ from typing import Any
 from rollout import catalogue, pause
 from rollout.drift import drift
 from rollout.facts import Facts
-from rollout.journal import open_run, settled
+from rollout.journal import going_back, open_run, settled
 from rollout.model import Deployment, Migration
 from rollout.pending import due
 from rollout.versions import PackageVersion
@@ -30,7 +30,7 @@ def status(
 
 
 def _host(deployment: str, host: Facts, late: list[str], drifted: tuple[str, ...]) -> dict[str, Any]:
-    run = open_run(host.journal)
+    run = going_back(host.journal) or open_run(host.journal)
     mistral = host.mistral
     return {
         "name": host.host,
@@ -48,6 +48,7 @@ def _host(deployment: str, host: Facts, late: list[str], drifted: tuple[str, ...
         "hold": host.hold,
         "paused": pause.sentence(found) if (found := pause.newest(host.journal)) else "",
         "damage": host.damage,
+        "unsettled": list(host.around.left),
         "mistral": {"state": mistral.state, "revision": mistral.revision, "head": mistral.head} if mistral else None,
     }
 
@@ -69,6 +70,8 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     remarks += [f"drift: {'; '.join(host['drift'])}"] if host["drift"] else []
     remarks += [f"pending: {', '.join(host['pending'])}"] if host["pending"] else []
     remarks += [host["damage"]] if host["damage"] else []
+    unsettled = len(host["unsettled"])
+    remarks += [f"{unsettled} new configuration file{'s' * (unsettled > 1)}: invoke config.diff"] if unsettled else []
     return (
         host["name"],
         host["deployment"],

@@ -52,7 +52,7 @@ def _nameless(plan: DeploymentPlan) -> DeploymentPlan:
         replace(phase, steps=tuple(replace(step, hosts=()) for step in phase.steps)) for phase in plan.phases
     )
     bare = replace(plan, name="", hosts=(), phases=phases, before={}, findings=(), notes=())
-    return replace(bare, downtime_s=0, downtime_from="")
+    return replace(bare, downtime_s=0, backup_s=0, downtime_from="")
 
 
 def deployments_text(plans: tuple[DeploymentPlan, ...]) -> str:
@@ -97,7 +97,8 @@ def _downtime(plan: DeploymentPlan, each: bool) -> str:
     stops = {phase.hop for phase in plan.phases if phase.name is Phase.STOP and not phase.ahead}
     over = f", over {len(stops)} stops" if len(stops) > 1 else ""
     about = f"up to {duration(plan.downtime_s)} each" if each else f"about {duration(plan.downtime_s)}"
-    return f"{about}{over}. An estimate: {plan.downtime_from}"
+    backup = f", {duration(plan.backup_s)} of it the backup" if plan.backup_s else ""
+    return f"{about}{over}{backup}. An estimate: {plan.downtime_from}"
 
 
 def duration(seconds: int) -> str:

@@ -37,6 +37,8 @@ _LAB = (
         "database-shared",
         "databases-differ",
         "store-shared",
+        "store-tools-missing",
+        "store-unreadable",
         "stores-differ",
         "upgraded-by-hand",
         "mistral-damaged",
@@ -57,6 +59,7 @@ PROVOKED_IN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_FACTS, ("pure/test_preflight.py",)),
     **dict.fromkeys(_STATES, ("lab/test_mistral_states.py", "pure/test_preflight.py")),
     "paused": ("lab/test_rolling.py",),
+    "way-back-open": ("lab/test_rollback.py", "pure/test_preflight.py"),
     "executions-unfinished": ("lab/test_unfinished.py",),
     "executions-unknown": ("lab/test_unfinished.py",),
 }

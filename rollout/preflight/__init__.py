@@ -18,6 +18,8 @@ _OF_TARGET: tuple[Check, ...] = (
     packages.repositories,
     databases.mistral_state,
     databases.tools,
+    databases.store_tools,
+    databases.store_login,
     databases.differ,
     databases.stores,
     databases.silent,

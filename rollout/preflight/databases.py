@@ -1,14 +1,16 @@
 """What is found of the stores that a deployment has in common: MongoDB, RabbitMQ, Mistral's PostgreSQL. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from rollout import mistral
-from rollout.facts import Facts, mistral_host
+from rollout.facts import Facts, StoreFacts, mistral_host, store_host
 from rollout.findings import found
 from rollout.model import Finding
 from rollout.versions import order
 
 Hosts = Mapping[str, Facts]
+_ARCHIVES = "3.2"  # the release of mongodump that brought --archive
 _NAMES = {"mongodb": "MongoDB", "rabbitmq": "RabbitMQ"}
 
 
@@ -52,6 +54,33 @@ def tools(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     missing = [tool for tool in ("pg_dump", "pg_restore") if name and tool not in facts[name].tools]
     if missing:
         yield found("dump-tools-missing", name, f"{' and '.join(missing)} would be needed to dump Mistral's database")
+
+
+def store_tools(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """A host that could not dump st2's database, or not put it back."""
+    name = store_host(facts)
+    store = facts[name].store if name else None
+    if store is not None and (wrong := list(_unfit(store))):
+        manager = facts[name].manager
+        yield found("store-tools-missing", name, f"{' and '.join(wrong)}", manager=manager, deployment=deployment)
+
+
+def store_login(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
+    """A database that a look could not read. One that does not answer is told by the connection that it does not take."""
+    name = store_host(facts)
+    store = facts[name].store if name else None
+    if store is not None and store.cause in ("settings", "login", "rights"):
+        yield found("store-unreadable", name, store.sentence, deployment=deployment)
+
+
+def _unfit(store: StoreFacts) -> Iterator[str]:
+    """What is wrong with the tools of MongoDB; a release that is no number is taken for a new one."""
+    for tool, release in (("mongodump", store.tool), ("mongorestore", store.restore_tool)):
+        number = re.match(r"\d+(\.\d+)*", release)
+        if not release:
+            yield f"{tool} is missing, which st2's database would need"
+        elif number and order(number[0]) < order(_ARCHIVES):
+            yield f"{tool} {release} knows no archives, which came with {_ARCHIVES}"
 
 
 def mistral_state(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:

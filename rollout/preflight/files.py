@@ -25,7 +25,7 @@ def conffiles(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
             ("conffile-left", each.around.left, "left over"),
         ):
             if files:
-                yield found(key, name, f"{what}: {', '.join(files)}", files=" ".join(files))
+                yield found(key, name, f"{what}: {', '.join(files)}", files=" ".join(files), deployment=deployment)
 
 
 def scripts(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rollout import catalogue
-from rollout.facts import Facts, Restarter
+from rollout.facts import Facts, Restarter, store_host
 from rollout.findings import found
 from rollout.model import Finding
 
@@ -34,13 +34,21 @@ def identity(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
 def disk(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     """File systems with too little room."""
     for name, each in facts.items():
-        dump = each.mistral.size >> 10 if each.mistral else 0
+        dump = _dumps_kib(name, facts)
         for place, base in _NEED_KIB.items():
             need = base + (dump if place == "/var" else 0)
             free = each.free_kib.get(place)
             if free is not None and free < need:
                 cause = f"{place} has {free >> 10} MiB free, {need >> 10} MiB are needed"
                 yield found("disk-short", name, cause, place=place)
+
+
+def _dumps_kib(name: str, facts: Hosts) -> int:
+    """KiB of the dumps that a host makes for its deployment: of Mistral's database wherever that may be, st2's on one host."""
+    each = facts[name]
+    mistral = each.mistral.size if each.mistral else 0
+    store = each.store.size if each.store and name == store_host(facts) else 0
+    return (mistral + store) >> 10
 
 
 def clocks(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rollout.facts import Facts
 from rollout.findings import found
-from rollout.journal import Record, disagreement, open_run, settled
+from rollout.journal import Record, disagreement, going_back, open_run, settled
 from rollout.model import Finding
 from rollout.preflight.packages import went_first
 
@@ -18,7 +18,12 @@ def journal(deployment: str, facts: Hosts, target: str) -> Iterator[Finding]:
     for name, each in facts.items():
         if each.damage:
             yield found("journal-damaged", name, each.damage)
-        if open_run(each.journal) is None:
+        if back := going_back(each.journal):
+            cure = str(back.data.get("command"))
+            yield found(
+                "way-back-open", name, f"{cure} is not through: run {back.run}", deployment=deployment, cure=cure
+            )
+        elif open_run(each.journal) is None:
             if name not in went_first(facts, target):
                 yield from _by_hand(deployment, name, each)
             yield from _held(deployment, name, each)

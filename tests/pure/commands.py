@@ -154,7 +154,10 @@ class Hosts:
 
     def _verb(self, host: str, verb: str, words: tuple[str, ...]) -> int:
         box = self.estate.boxes[host]
-        if verb in ("fetch", "keep-config", "package-manager-free", "core-local"):
+        if verb in ("fetch", "backup", "config", "store", "package-manager-free", "core-local"):
+            return 0
+        if verb == "dumps":
+            self.estate.dump()
             return 0
         if verb == "mistral":
             return self._mistral(host, words)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 
+from rollout.downtime import Down
 from rollout.errors import HookFailed
 from rollout.gate import Sick
 from rollout.roll import Outcome
@@ -39,9 +40,8 @@ class Story:
             "failed" if failed else "upgraded",
             self.hosts(name),
             exit_code=self.code if failed else 0,
-            downtime_s=7,
             run="r1",
-        )
+        ).down((Down(f"{name}-1", 7, 2),))
 
     def before_batch(self, number: int) -> Mapping[str, HookFailed]:
         """No hook fails."""

@@ -11,7 +11,7 @@ from rollout import journal
 from rollout.codec import Malformed, decode, digest
 from rollout.errors import LinkLost, StepFailed, Unreachable
 from rollout.events import Event
-from rollout.execute import PLAN_FILE, Job, Run, Told, taken_over
+from rollout.execute import PLAN_FILE, Job, Run, Told, rest, taken_over
 from rollout.journal import Record
 from rollout.model import DeploymentPlan
 from tests.pure.machine import NOT_SETTLED, Machine, Moment, Segment, Trouble
@@ -53,14 +53,13 @@ class MemoryLink:
         self.dead = threading.Event()
 
     def change(self, run: str, jobs: tuple[Job, ...]) -> Iterator[Told]:
-        """Start JOBS or attach to what runs there; what did not settle is issued again, as often as the most
-        patient of JOBS allows."""
-        left, issues = jobs, max(job.todo.step.settle.issues if job.todo.step.settle else 1 for job in jobs)
-        for issue in range(issues):
+        """Start JOBS or attach to what runs there; what did not settle is issued again, as often as its step allows."""
+        left, issues = jobs, {job.key: job.todo.step.settle.issues for job in jobs if job.todo.step.settle}
+        while True:
             for told in self._segment(run, left):
-                if told.kind == "finished" and told.code == NOT_SETTLED and issue < issues - 1:
-                    at = next(i for i, job in enumerate(left) if job.key == told.key)
-                    left = (left[at].again(), *left[at + 1 :])
+                if told.kind == "finished" and told.code == NOT_SETTLED and issues.get(told.key, 1) > 1:
+                    issues[told.key] -= 1
+                    left = rest(left, told.key)
                     self._machine.go_on()  # the runner writes @end and is gone long before the next issue
                     self._fleet.clock.sleep(_REISSUE_WAIT_S)
                     break

@@ -56,7 +56,7 @@ CRITICAL = (
 STEPS = (
     *CRITICAL,
     *("fetch.packages", "before-stop.feeders", "stop.hold", "stop.units", "stop.leftovers", "stop.proved"),
-    *("backup.mistral", "packages.quiet", "mistral.quiet", "mistral.ready", "mistral.populate"),
+    *("backup.databases", "packages.quiet", "mistral.quiet", "mistral.ready", "mistral.populate"),
     *("config.register-all", "start.release", "verify.units", "2.1.restart"),
 )
 

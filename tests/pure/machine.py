@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from rollout import journal
 from rollout.execute import Job
 from rollout.model import Step
 
@@ -182,7 +183,10 @@ class Machine:
                 pass
 
     def _work(self, segment: Segment) -> Iterator[Moment]:
-        for job in segment.jobs:
+        moved = next((job.key for job in segment.jobs if self._moved(segment.run, job)), "")
+        if moved:
+            segment.say(f"@halted {moved} {self.world.clock()}")
+        for job in segment.jobs if not moved else ():
             yield Moment(self.name, "before", job.key, job.todo.attempt)
             if segment.name in self._halts or segment.ending:
                 segment.say(f"@halted {job.key} {self.world.clock()}")
@@ -192,6 +196,13 @@ class Machine:
         if not segment.dead:
             segment.say("@end")
             segment.over = True
+
+    def _moved(self, run: str, job: Job) -> bool:
+        """fresh: the journal says of JOB what whoever decided on it did not know."""
+        lines = [line for line in self.journal.split("\n") if f'"step":"{job.key}"' in line]
+        known = {(r.event, r.attempt) for line in lines for r in journal.parse(line) if r.run == run}
+        last = ("finished", job.todo.attempt - 1)
+        return ("started", job.todo.attempt) in known or (job.todo.unended and last in known)
 
     def _step(self, segment: Segment, job: Job) -> Generator[Moment, None, int]:
         step, key, attempt = job.todo.step, job.key, job.todo.attempt

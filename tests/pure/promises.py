@@ -7,9 +7,10 @@ from functools import lru_cache
 import migrations
 from rollout import journal
 from rollout.codec import decode
-from rollout.execute import PLAN_FILE, STOPPING, key_of, segments
+from rollout.execute import PLAN_FILE, key_of
 from rollout.journal import Record
 from rollout.model import DeploymentPlan, Kind, Phase, PhasePlan, Repeat, Step
+from rollout.stretches import STOPPING, segments
 from rollout.versions import order
 from tests.pure.commands import Begun, Hosts, header
 from tests.pure.controller import Controller

@@ -197,6 +197,16 @@ def test_noise_before_the_state_is_no_harm_and_noise_instead_of_it_is_a_state_of
     assert state is not None and state.state == "unreachable" and "psycopg2" in state.sentence
 
 
+def test_a_store_that_was_not_looked_at_is_none_and_noise_is_a_look_that_failed() -> None:
+    assert parsers.read_store("") is None
+    state = parsers.read_store(
+        'DeprecationWarning: old\n{"db": "st2", "size": 7, "collections": {"a": 1}, "tool": "3.4.24"}\n'
+    )
+    assert state is not None and (state.db, state.size, state.tool, state.restore_tool) == ("st2", 7, "3.4.24", "")
+    state = parsers.read_store("Segmentation fault")
+    assert state is not None and state.cause == "library" and "Segmentation fault" in state.sentence
+
+
 def test_a_damaged_journal_is_said_and_not_raised() -> None:
     records, damage = parsers.read_journal(
         '{"v":1,"run":"r","event":"opened"}\nrubbish\n{"v":1,"run":"r","event":"closed"}'
@@ -237,3 +247,16 @@ def test_what_packs_and_settings_hold_against_a_release_is_read_with_its_place()
     facts = parsers.read("apt1", answer("apt1-2.0.1").replace("\n@journal\n", f"{lines}\n@journal\n"))
     assert facts.evidence["runner-names"] == 2 and facts.evidence["keys-old-scope"] == 40
     assert facts.places == {"runner-names": "/opt/stackstorm/packs/my pack/a.yaml:3"}
+
+
+def test_a_backup_that_came_with_the_image_of_another_host_is_none_of_this_one() -> None:
+    line = {"name": "r1/2.2.1", "at": 5, "bytes": 1, "wrong": "", "files": {"files.tar": 1}}
+    rows = [{**line, "host": "a"}, {**line, "host": "b"}, line]
+    found = parsers.read_backups("\n".join(map(json.dumps, rows)), "b")
+    assert [each.wrong for each in found] == ["it is of the host a", "", ""]
+
+
+@pytest.mark.parametrize("name", ["../../../../home/ann/.ssh/x", "/etc/x", "r1/..", "r1/my own copy", ""])
+def test_no_host_can_name_a_backup_so_that_it_comes_to_another_folder_here(name: str) -> None:
+    (found,) = parsers.read_backups(json.dumps({"name": name, "at": 5, "files": {"files.tar": 1}}), "a")
+    assert found.wrong == "its name is none of a backup"

@@ -105,6 +105,21 @@ def test_every_stop_counts_and_what_goes_on_while_st2_serves_does_not() -> None:
     assert seconds((fetch, *stop_and_start(), verify, *second), past) == 2 * one
 
 
+def test_how_much_of_it_is_the_backup_is_said_and_what_is_copied_before_the_stop_is_not() -> None:
+    kept = phase(Phase.BACKUP, step("backup.config"), once("backup.mistral", "a"))
+    early = phase(Phase.FETCH, step("backup.files"))
+    records = (*ran("backup.config", 4, "a"), *ran("backup.config", 9, "b"), *ran("backup.mistral", 30, "a"))
+    past = hosts(*records, *ran("backup.files", 600, "a"))
+    found = expected((early, *stop_and_start(kept)), past)
+    assert found.backup == 9 + 30
+    assert found.seconds == BARRIERS + BETWEEN_PHASES_S + found.backup
+    made = plan(deployment("st2-a"), by_name(box("st2-a", "2.0.1")), "2.2.1", migrations.ALL)
+    assert 0 < made.backup_s < made.downtime_s
+    assert f"about {duration(made.downtime_s)}, {duration(made.backup_s)} of it the backup. An" in plan_text(
+        whole([made], UNGATED)
+    )
+
+
 def test_a_host_that_goes_ahead_is_down_by_itself() -> None:
     ahead = phase(Phase.STOP, step("stop.leftovers", "b", phase=Phase.STOP), ahead="b")
     others = phase(Phase.STOP, step("stop.leftovers", "a", phase=Phase.STOP))

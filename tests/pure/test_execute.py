@@ -5,9 +5,11 @@ import json
 import pytest
 
 from rollout.codec import decode, digest
+from rollout.downtime import longest
 from rollout.errors import Interrupted, Locked, StepFailed
-from rollout.execute import PLAN_FILE, segments
+from rollout.execute import PLAN_FILE
 from rollout.model import Before, DeploymentPlan, Phase, UnitState
+from rollout.stretches import segments
 from tests.pure.fleet import Fleet
 from tests.pure.sketch import SETTLE, check, key, once, packages, phase, plan, step
 
@@ -99,6 +101,13 @@ def test_events_tell_the_run_in_order() -> None:
     assert (finished.phase, finished.title, finished.data["code"]) == ("stop", "do one", 0)
 
 
+def test_what_a_step_says_is_in_its_event_where_it_is_for_the_operator_and_nowhere_else() -> None:
+    fleet = Fleet("a")
+    fleet.run(plan(phase(Phase.CONFIG, step("one", "a"), step("two", "a", tells=True)))).execute()
+    found = {each.step: each.data.get("log") for each in fleet.events if each.kind == "step-finished"}
+    assert found == {key("one"): None, key("two"): ["what two said", "its last line"]}
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [(1, "exit code 1"), (100, "exit code 100"), (124, "ran out of its 600 s"), (137, "exit code 137")],
@@ -153,7 +162,7 @@ def test_downtime_is_the_time_between_stop_and_start() -> None:
     phases += [(Phase.START, "start.units"), (Phase.VERIFY, "verify")]
     run = fleet.run(plan(*(phase(name, step(each, "a")) for name, each in phases)))
     run.execute()
-    assert run.downtime == 72
+    assert longest(run.downtimes).downtime_s == 72
 
 
 def test_downtimes_of_several_hops_add_up() -> None:
@@ -164,7 +173,7 @@ def test_downtimes_of_several_hops_add_up() -> None:
         plan(*(phase(name, step(each, "a"), hop=hop) for hop in ("1.5.1", "2.0.1") for name, each in names))
     )
     run.execute()
-    assert run.downtime == 24
+    assert longest(run.downtimes).downtime_s == 24
     assert fleet.world.did("stop.units") == ["a", "a"]
 
 
@@ -179,7 +188,7 @@ def test_the_downtime_of_a_deployment_is_that_of_the_host_that_was_down_longest(
         )
     )
     run.execute()
-    assert run.downtime == 112
+    assert longest(run.downtimes).downtime_s == 112
 
 
 def test_whoever_asks_to_stop_is_heard_after_the_step_that_runs() -> None:
@@ -194,10 +203,8 @@ def test_whoever_asks_to_stop_is_heard_after_the_step_that_runs() -> None:
 
 
 def test_whoever_lost_the_lock_stops_before_the_next_step() -> None:
-    fleet = Fleet("a")
-    run = fleet.run(
-        packages(step("one", "a"), once("two", "a"), hosts=("a",)), lost=lambda: bool(fleet.world.did("one"))
-    )
+    fleet = Fleet("a", "b")
+    run = fleet.run(packages(step("one"), once("two")), lost=lambda: bool(fleet.world.did("one")))
     with pytest.raises(Locked, match="pair: another controller took over"):
         run.execute()
     assert fleet.world.did("two") == []

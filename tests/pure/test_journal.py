@@ -166,7 +166,8 @@ def test_what_is_to_be_done_with_a_step(
     kind: Kind, repeat: Repeat, known: list[Record], attempt: int, prove_first: bool
 ) -> None:
     made = step("s", kind=kind, repeat=repeat)
-    assert decide("s", made, "r1", known) == Todo(made, attempt, prove_first)
+    unended = known[-1:] == [STARTED]
+    assert decide("s", made, "r1", known) == Todo(made, attempt, prove_first, unended)
 
 
 def test_what_finished_is_not_done_again_and_what_nobody_can_tell_is_asked() -> None:

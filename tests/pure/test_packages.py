@@ -36,6 +36,12 @@ def test_yum_installs_what_update_would_call_nothing_to_do() -> None:
     assert "--downloadonly" in made.fetch and made.fetch[-2:] == made.install[-2:]
 
 
+def test_yum_does_not_ask_in_the_stop_for_what_it_fetched_before() -> None:
+    made = commands("yum", SET)
+    assert "--setopt=*.metadata_expire=86400" in made.install
+    assert not any("metadata_expire" in word for word in (*made.refresh, *made.fetch))
+
+
 def test_an_epoch_is_written_as_each_manager_wants_it() -> None:
     assert commands("yum", {"st2": "0:2.2.1-8.el7"}).install[-1] == "st2-2.2.1-8.el7"
     assert commands("yum", {"st2": "1:2.2.1-8.el7"}).install[-1] == "st2-1:2.2.1-8.el7"

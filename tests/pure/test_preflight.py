@@ -7,7 +7,7 @@ import pytest
 
 import migrations
 from rollout import catalogue
-from rollout.facts import Around, Busy, Facts, MistralFacts, Restarter, Session, Silent
+from rollout.facts import Around, Busy, Facts, MistralFacts, Restarter, Session, Silent, StoreFacts
 from rollout.findings import KNOWN, shown
 from rollout.journal import Record
 from rollout.model import Finding, Severity
@@ -75,7 +75,25 @@ PROVOKED: dict[str, tuple[list[Facts], str]] = {
         "2.2.1 is installed, the journal settled 2.0.1",
     ),
     "held": ([healthy(hold="run r1 since noon")], "run r1 since noon"),
+    "way-back-open": (
+        [healthy(journal=(Record(1, "r7", "opened", data={"command": "rollback"}),), hold="run r7 since noon")],
+        "rollback is not through: run r7",
+    ),
     "dump-tools-missing": ([healthy(tools=("apt-get", "pg_dump"))], "pg_restore would be needed"),
+    "store-tools-missing": (
+        [healthy(store=StoreFacts(tool="100.9.4"))],
+        "mongorestore is missing, which st2's database would need",
+    ),
+    "store-unreadable": (
+        [
+            healthy(
+                store=StoreFacts(
+                    tool="4.0", restore_tool="4.0", cause="login", sentence="MongoDB at db1:27017 refuses: auth failed"
+                )
+            )
+        ],
+        "MongoDB at db1:27017 refuses: auth failed",
+    ),
     "mistral-broken": ([healthy(mistral=broken_mistral(unfinished=0))], "broken"),
     "mistral-damaged": ([healthy(mistral=state("damaged"))], "damaged"),
     "mistral-unmanaged": ([healthy(mistral=state("unmanaged"))], "unmanaged"),
@@ -184,6 +202,43 @@ def test_a_yum_host_is_told_what_yum_wants() -> None:
         (yum,) = found(yum_box("y", "2.0.1", mistral=OLD, **change))
         assert apt.key == yum.key == key
         assert "yum" in yum.remedy and "apt" not in yum.remedy and "yum" not in apt.remedy
+
+
+@pytest.mark.parametrize(
+    ("tool", "cause"),
+    [
+        ("3.0.15", "mongodump 3.0.15 knows no archives"),
+        ("2.6.12", "mongodump 2.6.12 knows no archives"),
+        ("3.2.22", ""),
+        ("100.9.4", ""),
+        ("4.2.25-rc0", ""),
+        ("built-from-source", ""),
+    ],
+)
+def test_tools_of_mongodb_that_know_no_archives_are_none(tool: str, cause: str) -> None:
+    told = found(healthy(store=StoreFacts(tool=tool, restore_tool="100.9.4")))
+    assert [(each.key, each.cause.startswith(cause)) for each in told] == (
+        [("store-tools-missing", True)] if cause else []
+    )
+
+
+def test_a_host_that_does_not_dump_the_store_needs_no_tools_of_mongodb() -> None:
+    good = StoreFacts(tool="100.9.4", restore_tool="100.9.4")
+    assert found(healthy(store=good), healthy(host="b", store=StoreFacts())) == []
+    assert found(healthy(store=None)) == [], "nobody looked, or it cannot be looked at: that is told otherwise"
+    for cause in ("unreachable", "library"):  # the first is told by itself, the second of a package that is half there
+        assert found(healthy(store=replace(good, cause=cause))) == []
+    (finding,) = found(yum_box("a", "2.0.1", mistral=OLD, store=StoreFacts()))
+    assert "yum install mongodb-org-tools" in finding.remedy and "apt" not in finding.remedy
+    assert finding.cause.count("is missing") == 2 and "--hosts who --backup external" in finding.remedy
+
+
+def test_room_for_the_store_is_needed_where_it_is_dumped() -> None:
+    store = StoreFacts(size=3 << 30, tool="4.0.28", restore_tool="4.0.28")
+    little = {"/var": 2 << 20, "/opt": 2 << 20}
+    (finding,) = found(healthy(store=store, free_kib=little), healthy(host="b", store=store, free_kib=little))
+    assert (finding.host, finding.key) == ("a", "disk-short") and "/var has 2048 MiB free, 41" in finding.cause
+    assert found(healthy(store=store, free_kib={"/var": 5 << 20, "/opt": 2 << 20})) == []
 
 
 def test_what_may_be_otherwise_is_no_finding() -> None:

@@ -48,6 +48,7 @@ def test_a_broken_database_is_stopped_dumped_dropped_upgraded_and_started_in_thi
         "stop.mistral-hold",
         "stop.mistral-quiet",
         "backup.mistral",
+        "backup.seal",
         "mistral.quiet",
         "mistral.drop",
         "mistral.ready",

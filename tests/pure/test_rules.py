@@ -17,11 +17,16 @@ MAY: dict[str, tuple[str, ...]] = {
     "migrations": ("migrations", "rollout.model"),
     "inventory": ("inventory", "rollout.model", "rollout.errors", "yaml"),
     "remote": ("remote", "rollout", "fabric", "paramiko", "tenacity"),
-    "tasks": ("tasks", "remote", "inventory", "migrations", "rollout", "lab", "invoke", "rich"),
+    "tasks": ("tasks", "remote", "inventory", "migrations", "rollout", "lab", "invoke", "rich", "pyrage"),
+    # It types commands as an operator does: what carries them out is what it measures.
+    "bench": ("bench", "lab", "rollout"),
 }
-# Third parties that belong to one layer; tests, the lab and measurements may use what they measure with.
-ONLY_IN = {"fabric": "remote", "paramiko": "remote", "tenacity": "remote", "invoke": "tasks", "rich": "tasks"}
-FREE = ("tests", "lab", "bench")
+# Third parties that belong to one layer; tests and the lab may use what they test with.
+ONLY_IN = {
+    **{"fabric": "remote", "paramiko": "remote", "tenacity": "remote"},
+    **{"invoke": "tasks", "rich": "tasks", "pyrage": "tasks"},
+}
+FREE = ("tests", "lab")
 LAYERS = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("*/__init__.py"))
 
 
@@ -109,7 +114,7 @@ def test_what_decides_has_no_network_no_terminal_and_no_clock(layer: str) -> Non
 
 
 def test_connections_and_screens_are_imported_when_they_are_used() -> None:
-    slow = ("remote", "rich", "lab", "fabric", "paramiko")
+    slow = ("remote", "rich", "lab", "fabric", "paramiko", "pyrage")
     wrong = []
     for path in [ROOT / "tasks.py", *sources("tasks")]:
         # What stands in a function or under TYPE_CHECKING does not run at start-up.

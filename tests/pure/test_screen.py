@@ -44,6 +44,31 @@ def test_one_line_an_event_on_a_pipe() -> None:
     ]
 
 
+def ended(log: list[str], code: int = 0) -> Event:
+    data = {"code": code, "log": log}
+    return Event("step-finished", 9.0, "pair", "config", "apt2", "2.2.1:config.show", "show the new defaults", data)
+
+
+def test_what_a_step_tells_the_operator_stands_before_its_end() -> None:
+    said: list[str] = []
+    Lines(said.append)(ended(["+logging = x", "[a] logging is x now"]))
+    assert said == [
+        "apt2: | +logging = x\napt2: | [a] logging is x now\napt2: show the new defaults: done, 0 s",
+    ]
+
+
+def test_of_a_long_log_only_what_is_said_in_short_is_shown() -> None:
+    said: list[str] = []
+    Lines(said.append)(ended(["-a diff", "+of many lines", "in short:", "st2.conf: new lines"]))
+    assert said == ["apt2: | st2.conf: new lines\napt2: show the new defaults: done, 0 s"]
+
+
+def test_what_a_failed_step_said_is_left_to_the_error() -> None:
+    said: list[str] = []
+    Lines(said.append)(ended(["no"], code=1))
+    assert said == ["apt2: show the new defaults: FAILED (code 1), 0 s"]
+
+
 def test_the_live_view_takes_every_event_and_leaves_the_terminal(capsys: object) -> None:
     with Live(("pair",)) as live:
         for event in story():

@@ -190,12 +190,12 @@ def a_run_goes_on_whatever_fails(patch: pytest.MonkeyPatch) -> None:
 
 # With a seed that finds it early; other seeds find it as well, within a hundred histories mostly.
 FAULTS: dict[Callable[[pytest.MonkeyPatch], None], tuple[int | str, int]] = {
-    nothing_is_held_and_nobody_looks: (2, 4),
+    nothing_is_held_and_nobody_looks: (2, 5),
     what_finished_runs_again: (3, 1),
     what_was_cut_off_counts_as_done: (3, 1),
     what_was_cut_off_runs_again_without_a_look: (3, 1),
-    nobody_is_asked: (3, 6),
-    migrations_come_newest_first: (3, 2),
+    nobody_is_asked: (3, 4),
+    migrations_come_newest_first: (3, 4),
     a_repair_makes_no_dump: (4, 2),
     a_repair_drops_rows_unasked: (4, 1),
     nobody_lets_go: (5, 1),
@@ -204,11 +204,11 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], tuple[int | str, int]] = {
     the_journal_is_written_without_the_lock: (6, 4),
     a_rollout_goes_on_whatever_fails: (7, 2),
     a_run_goes_on_whatever_fails: (7, 1),
-    a_canary_is_one_of_many: (7, 4),
-    failures_behind_the_canary_are_not_counted: (7, 4),
+    a_canary_is_one_of_many: (7, 16),
+    failures_behind_the_canary_are_not_counted: (7, 22),
     nobody_waits_for_a_pause: ("pause", 8),
     whoever_does_not_get_healthy_has_not_failed: ("gate", 10),
-    a_host_does_not_hear_of_ctrl_c: ("ctrl-c", 3),
+    a_host_does_not_hear_of_ctrl_c: ("ctrl-c", 6),
 }
 
 
