@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from remote.host import RemoteHost
     from tasks.work import Work
 
-DONE = {"upgrade": "upgraded"}
+DONE = {"upgrade": "upgraded", "rollback": "rolled back"}
 _SLICE_S = 0.2  # Ctrl-C ends a wait within this
 
 
@@ -164,7 +164,7 @@ class Crew:
         except StormliftError as error:
             return failed(error, work, run, self._command)
         done = DONE.get(self._command, "done")
-        return Outcome(name, done, work.plan.hosts, downtime_s=run.downtime, run=work.run)
+        return Outcome(name, done, work.plan.hosts, run=work.run).down(run.downtimes)
 
     def _while_paused(self, work: "Work") -> None:
         """Wait until nobody pauses the deployment. Raises Interrupted, Unreachable."""
@@ -207,4 +207,4 @@ def failed(error: StormliftError, work: "Work", run: Run, command: str) -> Outco
     hint = error.hint or advice.next_command(command, name, run.at.name, said, advice.flags(work.plan))
     code = StepFailed.exit_code if isinstance(error, Unreachable) else outcome.exit_code  # something was changed by now
     leaves = "" if isinstance(error, HookFailed) else f"\n  leaves: {advice.leaves(work.plan, run.at)}"
-    return replace(outcome, exit_code=code, downtime_s=run.downtime, hint=hint, error=f"{outcome.error}{leaves}")
+    return replace(outcome, exit_code=code, hint=hint, error=f"{outcome.error}{leaves}").down(run.downtimes)

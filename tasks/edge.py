@@ -285,3 +285,8 @@ def whole_number(text: str, flag: str) -> int:
     if (given := number(text)) is None:
         raise UsageError(f"--{flag} {text!r} is no whole number", f"expected something like --{flag} 0")
     return given
+
+
+def moment(clock: float) -> str:
+    """CLOCK, in seconds since 1970, as a person reads it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock))

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from rollout.copytext import Row
 from rollout.export import Foot, Head, Incoming
 from rollout.page import LEVEL, Page, from_page
 from rollout.records import Digest, Proof, csv_line, from_csv, from_json, json_line
+from tasks.edge import moment
 
 JSONL, CSV, HTML, MANIFEST = "executions_v2.jsonl.gz", "executions_v2.csv.gz", "executions.html", "manifest.json"
 PART = ".part"
@@ -96,10 +96,10 @@ def _count(written: Written, head: Head, row: Row) -> None:
 
 
 def _about(order: Order, head: Head, written: Written) -> dict[str, Any]:
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(head.started))
+    of = f"{head.source} {order.name_of(head)}, {moment(head.started)}"
     return {
         "title": f"Old Mistral executions of {order.deployment}",
-        "source": f"{written.rows} records of executions_v2, from the {head.source} {order.name_of(head)}, {when}",
+        "source": f"{written.rows} records of executions_v2, from the {of}",
         "columns": list(head.columns),
         "rows": written.rows,
         # What the page offers is looked for in the records, and no record says that it has none.

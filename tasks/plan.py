@@ -35,7 +35,13 @@ def target_of(deployment: Deployment, facts: dict[str, Facts], to: str) -> str:
 
 
 def works_of(
-    sitting: Desk, hosts: str, to: str, pace: Pace, skip_unreachable: bool = False, waive: Iterable[str] = ()
+    sitting: Desk,
+    hosts: str,
+    to: str,
+    pace: Pace,
+    skip_unreachable: bool = False,
+    waive: Iterable[str] = (),
+    external: str = "",
 ) -> tuple[list[Work], Plan]:
     """Facts and a plan for every deployment that HOSTS names; a run that is open keeps the plan that it began with."""
     waivers = waivers_of(waive)
@@ -45,7 +51,7 @@ def works_of(
     facts = sitting.fleet.facts((host for deployment in deployments for host in deployment.hosts), work=True)
     run = fresh_run()
     works = [
-        work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run, waivers)
+        work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}, to, run, waivers, external)
         for each in deployments
     ]
     findings = findings_of(works, waivers)
@@ -83,7 +89,13 @@ def unreachable(sitting: Desk, deployments: tuple[Deployment, ...]) -> tuple[Ski
 
 
 def work_of(
-    sitting: Desk, deployment: Deployment, facts: dict[str, Facts], to: str, run: str, waivers: Sequence[Waiver] = ()
+    sitting: Desk,
+    deployment: Deployment,
+    facts: dict[str, Facts],
+    to: str,
+    run: str,
+    waivers: Sequence[Waiver] = (),
+    external: str = "",
 ) -> Work:
     """The plan of one DEPLOYMENT, as FACTS make it; a run that is open keeps its own. Raises PlanRefused, UsageError."""
     resumed = open_work(sitting, deployment, facts)
@@ -95,10 +107,11 @@ def work_of(
             )
         return resumed
     target = target_of(deployment, facts, to)
-    plan = plan_of(deployment, facts, target, migrations.ALL, waivers=waivers)
+    plan = plan_of(deployment, facts, target, migrations.ALL, waivers=waivers, external=external)
     stops = tuple(dict.fromkeys(phase.hop for phase in plan.phases))
     findings = preflight.inspect(deployment.name, facts, target, stops)
     findings += concerns.findings(facts, hops_of(facts, target, migrations.ALL))
+    findings = tuple(each for each in findings if not (external and each.key in OF_DUMPS))
     return Work(deployment, replace(plan, findings=waived(findings, waivers, deployment.name)), facts, run)
 
 
@@ -111,6 +124,25 @@ def _say_idle(sitting: Desk, works: list[Work], waivers: Sequence[Waiver], findi
 WAIVE_HELP = {
     "waive": "go on all the same: KEY=REASON, or KEY@HOST=REASON; the reason is journalled; may be given again"
 }
+
+# Who dumps nothing needs no tool for it, and nobody to log in.
+OF_DUMPS = ("dump-tools-missing", "store-tools-missing", "store-unreadable")
+
+BACKUP_HELP = {
+    "backup": "external: the databases are not dumped, as a snapshot of them is taken elsewhere; --reason says which",
+    "reason": "of --backup external; kept in the journal and in the backup's manifest",
+}
+
+
+def external_of(backup: str, reason: str) -> str:
+    """Why databases are not dumped, "" where they are. Raises UsageError."""
+    again = '--backup external --reason "snapshot of the volumes, ticket 4711"'
+    if backup not in ("", "external"):
+        raise UsageError(f"--backup {backup!r} is no way to keep the databases", f"leave it out, or: {again}")
+    if bool(backup) != bool(reason.strip()):
+        raise UsageError("--backup external and --reason go together", again)
+    return reason.strip()
+
 
 PACE_HELP = {
     "batch": "deployments at a time: a number, a percentage, or a ramp such as 1,25%,100%; the first batch is the canary",
@@ -152,6 +184,7 @@ def _whole(text: str | None, flag: str, usual: int) -> int:
         **PACE_HELP,
         "out": OUT_HELP,
         **WAIVE_HELP,
+        **BACKUP_HELP,
         "json": "one JSON object on stdout",
     },
     iterable=["waive"],
@@ -167,16 +200,19 @@ def plan(
     gate_deadline: str = "120",
     out: str = "",
     waive: list[str] | None = None,
+    backup: str = "",
+    reason: str = "",
     json: bool = False,
 ) -> None:
     """Read every host and show what an upgrade would do, and in which batches; changes nothing."""
     pace = pace_of(batch, max_failures, wait_between, soak, gate_deadline)
+    external = external_of(backup, reason)
     with desk(c) as sitting:
         place = place_of(out)
-        works, planned = works_of(sitting, hosts, to, pace, waive=waive or ())
+        works, planned = works_of(sitting, hosts, to, pace, waive=waive or (), external=external)
         sitting.out(_json(planned) if json else plan_text(planned))
         if place:
-            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace, tuple(waive or ()))))
+            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace, tuple(waive or ()), external)))
         stop_if_inhibited(planned)
 
 

@@ -27,6 +27,7 @@ class Flags:
     pace: Mapping[str, str | None]
     skip_unreachable: bool = False
     waive: tuple[str, ...] = ()
+    external: str = ""
 
 
 def works_of_file(sitting: Desk, name: str, flags: Flags) -> tuple[list[Work], Plan]:
@@ -71,6 +72,12 @@ def _agree(name: str, file: PlanFile, flags: Flags) -> None:
             f"--waive: {name} waives {' and '.join(file.asked.waive) or 'nothing'}",
             f"leave --waive out, or: {replace(file, asked=replace(file.asked, waive=flags.waive)).again(name)}",
         )
+    if flags.external and flags.external != file.asked.external:
+        there = f"external: {file.asked.external}" if file.asked.external else "dumps"
+        raise UsageError(
+            f"--backup external: {name} says otherwise, {there}",
+            f"leave it out, or: {replace(file, asked=replace(file.asked, external=flags.external)).again(name)}",
+        )
     if flags.skip_unreachable:
         raise UsageError(
             "--skip-unreachable: with --plan all deployments of the file are upgraded", "leave --skip-unreachable out"
@@ -103,7 +110,9 @@ def _held_against(
     if state == "open" and (taken_up := open_work(sitting, deployment, facts)):
         return taken_up, taken_up, ()
     if state == "done":
-        over = replace(plan, phases=(), notes=(), findings=(), downtime_s=0, downtime_from="", point_of_no_return="")
+        over = replace(
+            plan, phases=(), notes=(), findings=(), downtime_s=0, backup_s=0, downtime_from="", point_of_no_return=""
+        )
         through = Work(deployment, over, facts, run)
         return through, through, ()
     work = Work(deployment, plan, facts, run)
@@ -111,7 +120,7 @@ def _held_against(
         return work, work, (f"{plan.name}: a run is open that was begun with another plan",)
     now, lines = work, tuple(_lines_of_facts(file, facts))
     try:
-        now = work_of(sitting, deployment, facts, plan.target, run, waivers_of(file.asked.waive))
+        now = work_of(sitting, deployment, facts, plan.target, run, waivers_of(file.asked.waive), file.asked.external)
     except PlanRefused as error:
         return work, now, (*lines, f"{plan.name}: no plan can be made now: {error.message}")
     if changed := moved_plan(plan, now.plan):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 MOST_LINES = 20  # that a hook said
+IN_SHORT = "in short:"  # behind it a step says again what is to be read of a long log
 
 
 class Lines:
@@ -47,7 +48,7 @@ class Lines:
             "run-opened": f"{event.deployment}: run {event.data.get('run')}",
             "run-resumed": f"{event.deployment}: run {event.data.get('run')} goes on",
             "phase-started": f"{event.deployment}: {event.title}",
-            "step-finished": f"{event.host}: {event.title}: {_ended(event)}{took}",
+            "step-finished": "\n".join([*_said(event), f"{event.host}: {event.title}: {_ended(event)}{took}"]),
             "step-interrupted": f"{event.host}: cut off; looking what is left to do",
             "step-halted": f"{event.host}: stopped before: {event.title}",
             "step-alone": f"{event.host}: what ran the steps was ended; waiting for the command that it left running",
@@ -64,6 +65,12 @@ def _hooked(event: Event) -> str:
     left_out = len(event.data["log"]) - MOST_LINES
     first = [f"{event.title}: | ({left_out} lines before it)"] if left_out > 0 else []
     return "\n".join([*first, *lines, f"{event.title}: {'FAILED' if event.data['error'] else 'done'}"])
+
+
+def _said(event: Event) -> list[str]:
+    """What a step said at its end, if that is for the operator; a step that fails is told of elsewhere."""
+    log = event.data.get("log", []) if not event.data.get("code") else []
+    return [f"{event.host}: | {line}" for line in (log[log.index(IN_SHORT) + 1 :] if IN_SHORT in log else log)]
 
 
 def _ended(event: Event) -> str:

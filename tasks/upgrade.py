@@ -8,7 +8,7 @@ from invoke.exceptions import Exit
 from rollout.errors import StormliftError, UsageError
 from rollout.plan_file import Asked
 from tasks.edge import HOSTS_HELP, command, desk
-from tasks.plan import PACE_HELP, WAIVE_HELP, pace_of, works_of
+from tasks.plan import BACKUP_HELP, PACE_HELP, WAIVE_HELP, external_of, pace_of, works_of
 from tasks.plan_file import OUT_HELP, file_of, place_of, write
 from tasks.planned import Flags, works_of_file
 from tasks.status import show_status
@@ -23,6 +23,7 @@ from tasks.work import Orders, carry_out, finish
         "plan": "carry out just the plan that `invoke plan --out FILE` wrote; refused when what decided it has moved",
         "out": f"with --dry: {OUT_HELP}",
         **WAIVE_HELP,
+        **BACKUP_HELP,
         "skip_unreachable": "leave out deployments with a host where nothing answers, and name them",
         "yes": "do not ask",
         "settle": "how an interrupted step ended, when asked for it: STEP=done or STEP=again",
@@ -42,6 +43,8 @@ def upgrade(
     plan: str = "",
     out: str = "",
     waive: list[str] | None = None,
+    backup: str = "",
+    reason: str = "",
     skip_unreachable: bool = False,
     yes: bool = False,
     settle: str = "",
@@ -60,16 +63,18 @@ def upgrade(
         "soak": soak,
         "gate_deadline": gate_deadline,
     }
-    pace = pace_of(**given)
+    pace, external = pace_of(**given), external_of(backup, reason)
     orders = Orders("upgrade", yes, json, answers(settle))
     with desk(c) as sitting:
         place = _place(out, plan, dry=sitting.dry)
         if plan:
-            works, planned = works_of_file(sitting, plan, Flags(hosts, to, given, skip_unreachable, tuple(waive or ())))
+            works, planned = works_of_file(
+                sitting, plan, Flags(hosts, to, given, skip_unreachable, tuple(waive or ()), external)
+            )
         else:
-            works, planned = works_of(sitting, hosts, to, pace, skip_unreachable, waive or ())
+            works, planned = works_of(sitting, hosts, to, pace, skip_unreachable, waive or (), external)
         if place:
-            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace, tuple(waive or ()))))
+            write(sitting, place, file_of(works, planned, Asked(hosts, to, pace, tuple(waive or ()), external)))
         known = {step.id for work in works for phase in work.plan.phases for step in phase.steps}
         if unknown := sorted(set(orders.answers) - known):
             raise UsageError(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,10 @@ from rollout.batches import UNGATED
 from rollout.errors import HookFailed, Inhibited, PlanRefused, StepFailed, Unreachable
 from rollout.execute import PLAN_FILE
 from rollout.facts import Facts
+from rollout.fold import fold
 from rollout.model import Deployment, DeploymentPlan, Severity
 from rollout.plan import Plan, whole
-from rollout.repairs import Planner
+from rollout.repairs import Planner, refuse_on_the_way_back
 from rollout.roll import Outcome, roll
 from rollout.text import plan_text
 from tasks.crew import Crew
@@ -32,6 +34,9 @@ class Work:
     facts: dict[str, Facts]
     run: str
     resumed: bool = False
+
+
+Worker = Callable[[Desk, Deployment, dict[str, Facts]], Work]
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,13 @@ class Result:
     hooks: list[HookFailed] = field(default_factory=list)
 
 
-def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts]) -> Work | None:
-    """The upgrade that is open on DEPLOYMENT, with the plan that it began with; None when there is none."""
-    opened = next((found for each in facts.values() if (found := journal.open_run(each.journal))), None)
+def open_work(sitting: Desk, deployment: Deployment, facts: dict[str, Facts], command: str = "upgrade") -> Work | None:
+    """The run of COMMAND that is open on DEPLOYMENT, with the plan that it began with; None when there is none."""
+    opened = next((found for each in facts.values() if (found := journal.open_run(each.journal, command))), None)
     if opened is None:
         return None
+    if command not in journal.BACK:
+        refuse_on_the_way_back(deployment, facts)
     holders = [n for n, f in facts.items() if any(r.run == opened.run and r.event == "opened" for r in f.journal)]
     plan = next((plan for name in holders if (plan := _kept_plan(sitting, name, opened))), None)
     if plan is None:
@@ -109,14 +116,18 @@ def carry_out(sitting: Desk, works: list[Work], plan: Plan, orders: Orders) -> R
 
 def change(c: Context, hosts: str, orders: Orders, plan_of: Planner) -> None:
     """The whole of a command that plans anew from facts: what a run that was cut off left behind is in them."""
+    work(
+        c, hosts, orders, lambda _, deployment, facts: Work(deployment, plan_of(deployment, facts), facts, fresh_run())
+    )
+
+
+def work(c: Context, hosts: str, orders: Orders, work_of: Worker) -> None:
+    """The whole of a command that changes deployments beside an upgrade: read, plan by WORK_OF, ask, run, tell."""
     with desk(c) as sitting:
-        selection = sitting.select(hosts, whole=True)
-        facts = sitting.fleet.facts(host for each in selection.deployments for host in each.hosts)
-        works = []
-        for deployment in selection.deployments:
-            here = {host.name: facts[host.name] for host in deployment.hosts}
-            works.append(Work(deployment, plan_of(deployment, here), here, fresh_run()))
-        result = carry_out(sitting, works, whole((work.plan for work in works), UNGATED), orders)
+        deployments = sitting.select(hosts, whole=True).deployments
+        facts = sitting.fleet.facts(host for each in deployments for host in each.hosts)
+        works = [work_of(sitting, each, {host.name: facts[host.name] for host in each.hosts}) for each in deployments]
+        result = carry_out(sitting, works, whole((each.plan for each in works), UNGATED), orders)
         code = 0 if sitting.dry else finish(sitting, result, orders, works[0].run)
     if code:
         raise Exit(code=code)
@@ -162,16 +173,31 @@ def finish(sitting: Desk, result: Result, orders: Orders, run: str) -> int:
     else:
         from tasks.screen import table
 
-        rows = [(o.name, ", ".join(o.hosts), o.outcome, f"{o.downtime_s} s" if o.downtime_s else "-") for o in outcomes]
-        sitting.out(table(("deployment", "hosts", "outcome", "st2 was down"), rows))
+        head = ("deployment", "hosts", "outcome", "st2 was down", "of it the backup")
+        sitting.out(table(head, [row for each in outcomes for row in summary_rows(each)]))
     return exit_code(result)
+
+
+def summary_rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    """A deployment's row of the summary; below it its hosts, when st2 was not down for as long on each of them."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in outcome.downtimes:
+        alike.setdefault(_down(each.downtime_s, each.backup_s), []).append(each.host)
+    whole = (outcome.name, ", ".join(outcome.hosts), outcome.outcome, *_down(outcome.downtime_s, outcome.backup_s))
+    return [whole, *(("", fold(hosts), "", *down) for down, hosts in alike.items() if len(alike) > 1)]
+
+
+def _down(seconds: int, backup: int) -> tuple[str, str]:
+    return (f"{seconds} s", f"{backup} s") if seconds else ("-", "-")
 
 
 def exit_code(result: Result) -> int:
     """The first error's, but an unreachable host's promises that nothing was changed: it stands only when that is so."""
     every = [*(each.exit_code for each in result.outcomes), *(error.exit_code for error in result.hooks)]
     codes = [code for code in every if code]
-    changed = StepFailed.exit_code in codes or any(each.outcome in ("upgraded", "done") for each in result.outcomes)
+    changed = StepFailed.exit_code in codes or any(
+        each.outcome in ("upgraded", "rolled back", "done") for each in result.outcomes
+    )
     first = next(iter(codes), 0)
     return StepFailed.exit_code if changed and first == Unreachable.exit_code else first
 

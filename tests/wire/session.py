@@ -78,7 +78,7 @@ class Session:
 
     def _feed(self, pipe: IO[bytes]) -> None:
         os.set_blocking(pipe.fileno(), False)
-        with pipe:
+        with pipe, suppress(*LEFT):
             while data := self._channel.recv(CHUNK):
                 if not self._write(pipe.fileno(), data):
                     return

@@ -1,6 +1,7 @@
 """A change over a link that breaks: what runs goes on by itself, once, and is picked up where it was."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from paramiko import Channel
 
-from remote import shell
+from remote import program, shell
 from remote.host import RemoteHost
 from rollout.codec import canonical
 from rollout.errors import LinkLost, Unreachable
@@ -95,6 +96,40 @@ def test_a_cut_link_is_made_again_and_nothing_runs_twice(
     assert finished(told) == [("2.2.1:slow", 0), ("2.2.1:next", 0)]
     assert (tmp_path / "out").read_text() == "begun\nnext\n"
     assert served(wire_fleet).connections == 2
+
+
+def sent(host: WireHost) -> list[int]:
+    """How many bytes of script each request told the host to read."""
+    return [int(found) for each in host.requests for found in re.findall(r"head -c (\d+)", each)]
+
+
+def test_what_a_host_keeps_is_not_sent_to_it_again(box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path) -> None:
+    host, whole = served(wire_fleet), len(program.program())
+    for name in ("one", "two"):
+        assert finished(list(box.change(RUN, (job(name, f"echo {name} >>{tmp_path}/out"),)))) == [(f"2.2.1:{name}", 0)]
+        assert box.records()[-1].step == f"2.2.1:{name}"
+    first, *later = sent(host)
+    assert first > whole and max(later) < whole / 20
+    (kept,) = (host.state / "bin").iterdir()
+    assert kept.name == program.kept()
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut off"])
+def test_a_host_that_keeps_it_no_longer_is_given_it_again(
+    damage: str, box: RemoteHost, wire_fleet: WireFleet, tmp_path: Path
+) -> None:
+    assert finished(list(box.change(RUN, (job("one", "true"),)))) == [("2.2.1:one", 0)]
+    for name in ("two", "three"):
+        (kept,) = (served(wire_fleet).state / "bin").iterdir()
+        if damage == "gone":
+            kept.unlink()
+        else:
+            kept.write_text(kept.read_text()[:1000])
+        if name == "two":
+            assert [r.step for r in box.records()] == ["2.2.1:one", "2.2.1:one"]
+        assert finished(list(box.change(RUN, (job(name, f"echo {name} >>{tmp_path}/out"),)))) == [(f"2.2.1:{name}", 0)]
+    assert (tmp_path / "out").read_text() == "two\nthree\n"
+    assert (served(wire_fleet).state / "bin" / program.kept()).read_text() == program.program()
 
 
 def test_a_link_that_is_lost_while_sudo_asks_is_made_again(box: RemoteHost, wire_fleet: WireFleet) -> None:
