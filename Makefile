@@ -5,10 +5,10 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-long histories crash-matrix hops check clean
+.PHONY: help setup demo test test-fast test-long histories crash-matrix rollbacks hops bench-downtime check clean
 
 help: ## this menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: ## a virtualenv in .venv, with everything in it
 	@./setup.sh
@@ -36,8 +36,14 @@ SHARD = 1/1
 crash-matrix: setup ## every cell of the crash matrix, or a share (SHARD=2/3); hours, resumable; writes docs/crash-matrix.md
 	.venv/bin/python -m tests.lab.crash --shard $(SHARD)
 
+rollbacks: setup ## an upgrade that fails in each of its phases, twice, on every deployment of the lab, and the way back; half an hour
+	.venv/bin/python -m pytest tests/lab/test_rollback.py -m long -s
+
 hops: setup ## every release of the lab to the next, on both families; a quarter of an hour; writes docs/hops.md
 	.venv/bin/python -m pytest tests/lab/test_hops.py -m long -s
+
+bench-downtime: setup ## downtime beside a plain script of the upgrade page's commands; some hours; writes docs/downtime.md
+	.venv/bin/python -m bench.downtime --no-backup
 
 check: setup ## ruff and mypy --strict
 	$(INVOKE) dev.check
