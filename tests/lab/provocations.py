@@ -136,6 +136,14 @@ ROUNDS: tuple[tuple[Provocation, ...], ...] = (
             "install the PostgreSQL client",
         ),
         Provocation(
+            "store-tools-missing",
+            "apt1",
+            "mv /usr/bin/mongorestore /usr/bin/mongorestore.off",
+            "mongorestore is missing",
+            "mv /usr/bin/mongorestore.off /usr/bin/mongorestore",
+            "apt-get install mongodb-org-tools",
+        ),
+        Provocation(
             "repository-unreachable",
             "yum1",
             "sed -i 's#repo.lab/yum#repo.lab:81/yum#' /etc/yum.repos.d/StackStorm_stable.repo",
@@ -259,6 +267,15 @@ ROUNDS: tuple[tuple[Provocation, ...], ...] = (
             "password",
             _sql("mistral", "alter role mistral password 'mist-apt1-9Qx'"),
             "make the password",
+        ),
+        Provocation(
+            "store-unreadable",
+            "yum1",
+            "cp -p /etc/st2/st2.conf /root/st2.conf; "
+            "sed -i '/^\\[database\\]/,/^\\[/s/^password = .*/password = old/' /etc/st2/st2.conf",
+            "refuses: Authentication failed.",
+            "cp -p /root/st2.conf /etc/st2/st2.conf",
+            "mend [database]",
         ),
         Provocation(
             "mistral-half-installed",

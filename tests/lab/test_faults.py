@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.fleet import Fleet
+from tests.lab.crash.stage import Stage
 from tests.lab.desk import Operator, write_inventory
 from tests.lab.ground import Ground
 
@@ -54,9 +55,12 @@ def test_a_bad_night(operator: Operator) -> None:
     )
 
     # The disk of the journal fills up when st2 is down.
-    run = operator.begins(*UPGRADE)
-    operator.waits_for("apt1", "finished", "2.2.1:stop.leftovers", run)
+    stage = Stage(operator, "apt1")
+    stage.arm("apt1", "after", "2.2.1:stop.leftovers")
+    run = stage.begins()
+    stage.wait("apt1", run)
     fleet.execute("apt1", "dd", "if=/dev/zero", "of=/var/lib/stormlift/filler", "bs=64k", check=False)
+    stage.go("apt1")
     said, _ = run.communicate(timeout=300)
     assert run.returncode == 3, said
     assert "apt1: FAILED: apt1: " in said and "No space left on device" in said, said

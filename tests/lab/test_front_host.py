@@ -40,5 +40,5 @@ def test_a_front_host_is_through_before_the_others_stop_and_serves_meanwhile(ope
     assert not of_all & {f"2.2.1:{step}" for step in ("stop.hold", "stop.units", "packages.set", "mistral.quiet")}
 
     rows = {line.split()[0]: line for line in said.out.splitlines() if line.startswith(("apt2", "yum2"))}
-    assert "one release  2.2.1    13 of 13 active  upgraded, 020 (head)  -" in rows["apt2"]
-    assert "one release  2.2.1    1 of 1 active    -                     -" in rows["yum2"]
+    assert "one release  2.2.1    13 of 13 active  upgraded, 020 (head)  2 new" in rows["apt2"]
+    assert "one release  2.2.1    1 of 1 active    -                     2 new" in rows["yum2"]

@@ -26,6 +26,7 @@ LOOKS = (
     ("services.status", *DEPLOYMENTS),
     ("services.stop", *DEPLOYMENTS, "--dry"),
     ("locks.show", *DEPLOYMENTS),
+    ("config.diff", *DEPLOYMENTS),
     ("pause", *DEPLOYMENTS, "--dry"),
     ("inventory.show",),
     ("migrations.list",),

@@ -1,7 +1,8 @@
 """`python -m tests.lab.crash.controller WORDS`: invoke, with points in the program on the hosts at which a run can be caught.
 
 A host whose /run/lab/crash/at says `MOMENT STEP` stops right there until /run/lab/crash/go appears. Moments: before (the
-step is not journalled yet), during (journalled as started; its command follows), after (journalled as finished).
+step is not journalled yet), during (journalled as started; its command follows), after (journalled as finished). A step that
+/run/lab/crash/fail names does its work and counts as failed, once.
 """
 
 import sys
@@ -21,6 +22,14 @@ step() {
   real_step "$@"
   crash_point after "$2"
 }
+ended() {
+  if [ "$1" = 0 ] && [ "$(cat /run/lab/crash/fail 2>/dev/null)" = "$_key" ]; then
+    rm -f /run/lab/crash/fail
+    echo 'this failure was planted' >>"$_log"
+    set -- 1
+  fi
+  real_ended "$@"
+}
 say() {
   real_say "$@"
   case $1 in
@@ -31,11 +40,11 @@ say() {
   esac
 }
 """
-_WRAPPED = ("step", "say")
+_WRAPPED = ("step", "say", "ended")
 
 
 def with_points(text: str) -> str:
-    """The program TEXT with its functions `step` and `say` wrapped."""
+    """The program TEXT with the functions of _WRAPPED wrapped."""
     for name in _WRAPPED:
         head = f"\n{name}() {{"
         if text.count(head) != 1:

@@ -69,7 +69,7 @@ class Base:
         if run.returncode != 0:
             raise NeverReached(f"the undisturbed run of {stage.deployment} ended with {run.returncode}: {said[-3000:]}")
         self.usual = usual_seconds(stage.operator, stage.deployment)
-        self.state = self.final()
+        self.state = self.state or self.final()
 
     @property
     def _hosts(self) -> tuple[str, ...]:
@@ -84,21 +84,25 @@ class Base:
         return state
 
     def cell(self, cell: Cell) -> Result:
-        """Run one cell."""
+        """Run one cell, from its snapshot."""
         started = time.monotonic()
         reset_s = self.stage.boot(snapshot_of(cell.point), cell.point)
+        return self.tried(cell, started, reset_s)
+
+    def tried(self, cell: Cell, started: float, reset_s: float = 0.0) -> Result:
+        """Run one cell on the hosts as they stand."""
         codes: list[int] = []
         problems: list[str] = []
         try:
-            said = self._cut_off(cell, codes)
+            said = self.cut_off(cell, codes)
             if codes[0] not in (-9, 0, 3):
                 problems.append(f"the run that was cut off ended with {codes[0]}: {said[-1500:]}")
-            problems += [*self._again(codes), *difference(self.state, self.final())]
+            problems += [*self.again(codes), *difference(self.state, self.final())]
         except NeverReached as error:
             problems.append(str(error))
         return Result(cell.name, tuple(codes), round(reset_s, 1), round(time.monotonic() - started, 1), tuple(problems))
 
-    def _again(self, codes: list[int]) -> list[str]:
+    def again(self, codes: list[int]) -> list[str]:
         """The same command; but a repair that got through all the same is over, and would refuse."""
         if codes[0] == 0 and self.stage.command != "upgrade":
             self.stage.settle()
@@ -108,7 +112,7 @@ class Base:
         codes.append(again.code)
         return [f"the same command ended with {again.code}: {again.all[-2000:]}"] if again.code else []
 
-    def _cut_off(self, cell: Cell, codes: list[int]) -> str:
+    def cut_off(self, cell: Cell, codes: list[int]) -> str:
         self.stage.arm(cell.point.hit, cell.moment, cell.point.key)
         run = self.stage.begins()
         try:

@@ -47,6 +47,10 @@ class Stage:
         self.fleet.execute(host, "sh", "-c", f"mkdir -p {CRASH} && cat > {CRASH}/at.new && mv {CRASH}/at.new {CRASH}/at",
                            stdin=f"{moment} {key}")  # fmt: skip
 
+    def fail(self, host: str, key: str) -> None:
+        """Let the step KEY on HOST do its work and count as failed, once."""
+        self.fleet.execute(host, "sh", "-c", f"mkdir -p {CRASH} && cat > {CRASH}/fail", stdin=key)
+
     def wait(self, host: str, run: "subprocess.Popen[str]") -> None:
         """Wait until HOST stands at its point. Raises NeverReached."""
         look = f"n=50; until [ -e {CRASH}/reached ]; do n=$((n - 1)); [ $n -gt 0 ] || exit 1; sleep 0.1; done"
@@ -91,11 +95,16 @@ class Stage:
             "link": lambda host, _: self._cut_link(host),
             "command": lambda host, _: self._kill_command(host),
             "host": lambda host, _: self._lose_power(host),
+            "cut": self._kill_both,
         }
 
     def _kill(self, run: "subprocess.Popen[str]") -> None:
         run.kill()
         run.communicate()
+
+    def _kill_both(self, host: str, run: "subprocess.Popen[str]") -> None:
+        self._kill(run)
+        self._kill_command(host)
 
     def _cut_link(self, host: str) -> None:
         self.fleet.execute(host, "pkill", "-KILL", "-f", "sshd: deploy", check=False)

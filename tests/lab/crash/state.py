@@ -40,12 +40,35 @@ def final_state(fleet: Fleet, name: str) -> dict[str, str]:
     return state
 
 
-def rows(fleet: Fleet, host: str) -> str:
-    """A line for every table of Mistral's database: its name, how many rows, and a digest over all of them in order."""
-    query = ("su", "postgres", "-c", "psql -XAtq -v ON_ERROR_STOP=1 -d mistral")
+# What the lab notes of its own, and the execution by which a run is verified.
+OF_THE_LAB = ("lab_script_log", "lab_server", "action_execution_d_b")
+FILES = r"""
+find /etc/st2 /etc/mistral /etc/default /etc/sysconfig /etc/logrotate.d /opt/stackstorm/configs \
+  /opt/stackstorm/static/webui/config.js /opt/stackstorm/chatops/st2chatops.env \
+  -not -type d -printf '%p %m %U %G %T@ ' -exec sha256sum {} \; 2>/dev/null | sort
+"""
+
+
+def everything(fleet: Fleet, name: str) -> dict[str, str]:
+    """What a way back must bring back: final_state, and beside it modes, owners and times of files, and the rows of both
+    databases as they are, without what is made anew at any start."""
+    found = deployment(name)
+    state = final_state(fleet, name)
+    state |= {f"files of {host}": fleet.execute(host, "sh", "-c", FILES, check=False).stdout for host in found.hosts}
+    state["rows"] = rows(fleet, found.database_host, exact=True)
+    state["store"] = rows(fleet, found.database_host, "st2", exact=True)
+    return state
+
+
+def rows(fleet: Fleet, host: str, database: str = "mistral", *, exact: bool = False) -> str:
+    """A line for every table of a database: its name, how many rows, and a digest over all of them in order; EXACT also over
+    what populate makes anew."""
+    query = ("su", "postgres", "-c", f"psql -XAtq -v ON_ERROR_STOP=1 -d {database}")
     lines = []
     for table in fleet.execute(host, *query, stdin=TABLES).stdout.split():
-        drop = "".join(f" - '{column}'" for column in VOLATILE) if table in MADE_ANEW else ""
+        if table in OF_THE_LAB:
+            continue
+        drop = "".join(f" - '{column}'" for column in VOLATILE) if table in MADE_ANEW and not exact else ""
         lines.append(
             f"select '{table}', count(*), md5(string_agg(x, ',' order by x)) "
             f"from (select (to_jsonb(t){drop})::text as x from {table} t) rows;"
