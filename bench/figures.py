@@ -95,11 +95,14 @@ Setting = tuple[float, bool]
 
 
 def newest(rounds: Iterable[Round]) -> dict[Setting, tuple[Round, ...]]:
-    """The rounds of the newest run for each setting (seconds a package, with backup), settings in order."""
+    """The rounds on the newest commit for each setting (seconds a package, with backup), settings in order.
+
+    Runs on one commit count together: each measures both ways in turn, and two of them may go side by side.
+    """
     found: dict[Setting, list[Round]] = {}
     for each in rounds:
         group = found.setdefault((each.delay_s, each.backup), [])
-        if group and group[-1].run != each.run:
+        if group and group[-1].commit != each.commit:
             group.clear()
         group.append(each)
     order = sorted(found, key=lambda setting: (-setting[0], not setting[1]))

@@ -40,7 +40,7 @@ def _git(*words: str) -> str:
 
 
 def text(rounds: Iterable[Round]) -> str:
-    """The page: for each setting the newest run of it, by host and together."""
+    """The page: for each setting what was measured on the newest commit, by host and together."""
     parts = [_setting(setting, found) for setting, found in newest(rounds).items()]
     return INTRO + "\n".join(parts)
 

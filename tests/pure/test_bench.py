@@ -99,8 +99,9 @@ def test_the_median_counts_and_how_far_the_rounds_lie_apart_is_said() -> None:
     assert ratio(rounds) == 11 / 24
 
 
-def test_of_each_setting_the_newest_run_counts() -> None:
-    old, new = [a_round(n, 20, 10) for n in (1, 2)], [a_round(1, 30, 10, run="20261124-120000")]
+def test_of_each_setting_the_newest_commit_counts_and_runs_side_by_side_count_together() -> None:
+    old = [a_round(n, 20, 10) for n in (1, 2)]
+    new = [a_round(1, 30, 10, commit="ba9876543210", run=f"20261124-12000{n}") for n in (0, 1, 0)]
     other = [a_round(1, 20, 20, delay_s=0.0), a_round(1, 20, 5, backup=False)]
     found = newest([*old, *other, *new])
     assert list(found) == [(2.0, True), (2.0, False), (0.0, True)]
