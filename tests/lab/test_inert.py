@@ -39,8 +39,8 @@ MAY = {
     r"|/var/log/(wtmp|btmp|lastlog)|unit (user|user-runtime-dir)@\d+\.service",
     "journald": r"/run/log/journal/.*|/run/systemd/journal/streams(/.*)?",
     "the services that go on meanwhile": r"/var/log/(st2|mistral)/[\w.-]+\.log",
-    "PostgreSQL, whose rows are compared one by one, and its log of who called": r"/var/lib/postgresql/15/main/.*"
-    r"|/var/log/postgresql/postgresql-15-main\.log",
+    "PostgreSQL, whose rows are compared one by one, its log of who called, and what its workers share while one query runs":
+    r"/var/lib/postgresql/15/main/.*|/var/log/postgresql/postgresql-15-main\.log|/dev/shm/PostgreSQL\.\d+",
     "rpm, which is asked through a file that all of its readers share": r"/var/lib/rpm/rpmdb\.sqlite-(shm|wal)",
     "a folder for metadata that came and went": r"/tmp",
 }
