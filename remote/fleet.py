@@ -73,6 +73,10 @@ class Fleet:
         auth = {host.name: self._st2_auth(host) if work else None for host in wanted}
         return self.everywhere(wanted, lambda each: gather(each, evidence=evidence, work=auth[each.name]))
 
+    def auth(self, host: Host) -> Auth:
+        """What the st2 API on HOST takes, for the program there."""
+        return self._st2_auth(host)
+
     def __getitem__(self, name: str) -> RemoteHost:
         return self._open[name]
 

@@ -20,6 +20,7 @@ _PARTS = (
     "checks",
     "backup",
     "carry",
+    "content",
     "config",
     "settings",
     "preflight",
@@ -34,7 +35,8 @@ _SCRIPTS = (
     ("evidence",),
     ("store_server", "store_tools", "store_content", "store_archive", "store_backup", "store_rehearse", "store"),
     ("queue",),
-    ("executions",),
+    ("st2_api", "executions"),
+    ("store_server", "st2_api", "content_read", "content_apply", "content_move"),
     ("reach",),
 )
 # Python 2.7 and 3. The modules need no path, and none on the host can stand before them or what they import: a script from

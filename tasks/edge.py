@@ -96,13 +96,18 @@ class Desk:
 
     def select(self, words: str, *, whole: bool) -> "Selection":
         """What --hosts names; notes go to the operator."""
+        [selection] = self.select_each(words, whole=whole)
+        return selection
+
+    def select_each(self, *several: str, whole: bool) -> "list[Selection]":
+        """What each of SEVERAL flags names, from one inventory: its hosts share the connections of this desk."""
         from inventory import load
 
-        self._inventory = load(words, self.directory)
-        selection = self._inventory.select(words, whole=whole)
-        for note in selection.notes:
+        self._inventory = load(",".join(several), self.directory)
+        selections = [self._inventory.select(words, whole=whole) for words in several]
+        for note in dict.fromkeys(note for each in selections for note in each.notes):
             self.say(note)
-        return selection
+        return selections
 
     @property
     def fleet(self) -> "Fleet":

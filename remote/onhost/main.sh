@@ -5,7 +5,7 @@ if [ "${1:-}" = at-once ]; then
 fi
 case ${1:-} in
   run-segment) run_segment "$2" "$3" ;;
-  stopped | quiet | setting | content | leftovers | hold | held | release | serving | installed | answers | mistral | store | backup | keys | queue | facts | record | keep | submit | halt | running)
+  stopped | quiet | setting | content | leftovers | hold | held | release | serving | move | installed | answers | mistral | store | backup | keys | queue | facts | record | keep | submit | halt | running)
     "$@"
     ;;
   mistral-quiet) mistral_quiet ;;

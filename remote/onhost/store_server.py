@@ -37,8 +37,8 @@ class Wrong(Exception):
 # --- what st2.conf says --------------------------------------------------------------------------------------
 
 
-def options_of(path):
-    """What gives the value of an option of [database], or "". Raises Unusable."""
+def options_of(path, section="database"):
+    """What gives the value of an option of a section of st2.conf, or "". Raises Unusable."""
     try:
         parser = RawConfigParser(strict=False)  # what stands twice counts as it does for st2: the last one
     except TypeError:  # Python 2.7 is never strict
@@ -50,7 +50,7 @@ def options_of(path):
         raise Unusable("settings", "%s cannot be read: %s" % (path, error.strerror))
     except Error:  # its text quotes the line, and that may hold the password
         raise Unusable("settings", "%s is not what a configuration file looks like" % path)
-    return lambda name: parser.get("database", name).strip() if parser.has_option("database", name) else ""
+    return lambda name: parser.get(section, name).strip() if parser.has_option(section, name) else ""
 
 
 def true(text):

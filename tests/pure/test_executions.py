@@ -72,7 +72,7 @@ def said(url: str, client: Path, **environment: str) -> str:
     """What the host says; CLIENT is the folder of root's own st2 client."""
     done = subprocess.run(
         [sys.executable, "-"],
-        input=program.python("executions"),
+        input=program.python("st2_api", "executions"),
         env={**os.environ, "STORMLIFT_API": url, "STORMLIFT_CLIENT": str(client), **environment},
         capture_output=True,
         text=True,
