@@ -147,9 +147,7 @@ class RemoteHost:
         """Keep TEXT as a file of RUN on the host."""
         self._retrying(lambda: self._ask("keep", self.token, run, name, text))
 
-    def deliver(
-        self, pour: Pour, *words: str, given: Mapping[str, Secret] = MappingProxyType({})
-    ) -> list[str]:
+    def deliver(self, pour: Pour, *words: str, given: Mapping[str, Secret] = MappingProxyType({})) -> list[str]:
         """What the program on the host says to WORDS, in lines. POUR is called when that asks for bytes, with what sends them.
 
         The other way round than `stream`, in as little memory. WORDS tell the lock's token: whoever lost it is not heard.

@@ -86,10 +86,6 @@ def _exported(sitting: Desk, source: Place, path: Path, encrypt_to: tuple[str, .
     from tasks.content_archive import About, begin
 
     store = source.facts[source.host.name].store
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path.parent}: cannot be made: {error.strerror}", "name another folder: --to DIR") from None
     about = About(source.deployment.name, source.release, f"stormlift {VERSION}", time.time(), encrypt_to)
     with closing(begin(path, about, encrypt_to)) as writer:
         for part in PARTS:

@@ -158,16 +158,22 @@ def unescaped(value):
     return [unescaped(each) for each in value] if isinstance(value, list) else value
 
 
+def moment(when):
+    """When an API key was made; st2 stores microseconds since 1970 (st2common/fields.py, ComplexDateTimeField)."""
+    if hasattr(when, "strftime"):
+        return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(when) // 1000000)) if when else ""
+
+
 def read_apikeys(db, lines):
     for document in db[API_KEYS].find():
-        when = document.get("created_at")
         lines.line(
             kind="apikey",
             user=document["user"],
             key_hash=document["key_hash"],
             metadata=unescaped(document.get("metadata") or {}),
             enabled=bool(document.get("enabled", True)),
-            created=when.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if hasattr(when, "strftime") else str(when or ""),
+            created=moment(document.get("created_at")),
         )
     return {}
 

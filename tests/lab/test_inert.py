@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pyrage.x25519 import Identity
 
 from lab.fleet import Fleet
 from tests.lab.desk import Operator, Said, write_inventory
@@ -32,6 +33,8 @@ LOOKS = (
     ("migrations.list",),
     ("migrations.pending", *DEPLOYMENTS, "--to", "2.2.1"),
     ("migrations.baseline", *DEPLOYMENTS, "--release", "2.0.1", "--dry"),
+    ("content.export", *DEPLOYMENTS, "--to", "away", "--encrypt-to", str(Identity.generate().to_public()), "--dry"),
+    ("content.verify", "--source", "apt1", "--hosts", "pair"),  # the lab seeds both with the same keys
 )
 # All that may differ afterwards (docs/lab.md says the same): whose doing it is, and what it touches.
 MAY = {
@@ -39,8 +42,9 @@ MAY = {
     r"|/var/log/(wtmp|btmp|lastlog)|unit (user|user-runtime-dir)@\d+\.service",
     "journald": r"/run/log/journal/.*|/run/systemd/journal/streams(/.*)?",
     "the services that go on meanwhile": r"/var/log/(st2|mistral)/[\w.-]+\.log",
-    "PostgreSQL, whose rows are compared one by one, its log of who called, and what its workers share while one query runs":
-    r"/var/lib/postgresql/15/main/.*|/var/log/postgresql/postgresql-15-main\.log|/dev/shm/PostgreSQL\.\d+",
+    "PostgreSQL, whose rows are compared one by one, and its log of who called": r"/var/lib/postgresql/15/main/.*"
+    r"|/var/log/postgresql/postgresql-15-main\.log",
+    "PostgreSQL, whose workers share memory while a query runs": r"/dev/shm/PostgreSQL\.\d+",
     "rpm, which is asked through a file that all of its readers share": r"/var/lib/rpm/rpmdb\.sqlite-(shm|wal)",
     "a folder for metadata that came and went": r"/tmp",
 }

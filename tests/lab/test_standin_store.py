@@ -107,7 +107,7 @@ def test_what_was_dumped_is_restored_under_another_name(fleet: Fleet, other: str
     told = ran(fleet, "mongorestore", *LOGIN, ARCHIVE, *RENAMED, "--stopOnError")
     assert told.returncode == 0, told.stderr
     rows = "select md5(string_agg(t::text, chr(10) order by t::text)) from {} t"
-    for table in ("key_value_pair_d_b", "content_d_b", "action_execution_d_b"):
+    for table in ("key_value_pair_d_b", "api_key_d_b", "content_d_b", "action_execution_d_b"):
         assert sql(fleet, "st2", rows.format(table)) == sql(fleet, other, rows.format(table))
         shapes = [
             shell(fleet, HOST, f"su postgres -c 'pg_dump -s -t {table} {name}' | grep -vE '^(--|.(un)?restrict|$)'")
@@ -152,7 +152,7 @@ def test_a_role_that_may_make_no_database_is_told_so(fleet: Fleet, other: str) -
 
 
 def test_pymongo_has_the_collections_and_refuses_what_readwrite_may_not(fleet: Fleet, other: str) -> None:
-    names = ["action_execution_d_b", "content_d_b", "key_value_pair_d_b"]
+    names = ["action_execution_d_b", "api_key_d_b", "content_d_b", "key_value_pair_d_b"]
     assert asked(fleet, "db().collection_names()") == names
     assert asked(fleet, 'int(db().command("count", "key_value_pair_d_b")["n"])') == len(stored(fleet, HOST))
     assert asked(fleet, 'db().command("dbStats")["dataSize"] > 0') is True

@@ -152,6 +152,7 @@ RELOAD_TELLS_FAILURE = Band((2, 2, 1))  # st2 commit bb3096248
 # debhelper's compat 10 (commit 9bfbbe8 of st2-packages): its postinst restarts, and so starts, every unit.
 POSTINST_RESTARTS = Band((2, 3, 2))
 RUNNERS_IN_PACKAGE = Band((2, 10, 0))  # runners became Python packages of st2's virtualenv
+KEYCZAR = Band((0, 0, 0), (2, 10, 0))  # requirements.txt of st2common
 GUNICORN_LOGGING = Band((3, 0, 0))
 POSTINST_REGISTERS_RUNNERS = Band((2, 1, 0), (2, 10, 0))  # packages/st2/debian/postinst, rpm/postinst_script.spec
 

@@ -1,11 +1,13 @@
 """The tree of the package st2: programs, libraries, scripts of its release, units, content and configuration."""
 
+import shutil
 from pathlib import Path
 
 from . import scriptlets, units
 from .model import Package, Target
 from .releases import (
     GUNICORN_LOGGING,
+    KEYCZAR,
     NEEDS_LOGGING,
     RELOAD_TELLS_FAILURE,
     RUNNERS_IN_PACKAGE,
@@ -63,6 +65,8 @@ def _programs(target: Target, root: Path) -> None:
     version = target.release.version
     site = make_venv(root / HOME)
     copy_folder(OURS / "site", site)
+    if version not in KEYCZAR:
+        shutil.rmtree(site / "keyczar")
     if version in RUNNERS_IN_PACKAGE:
         _runners(site, version)
     for name in ("st2common", "st2client"):

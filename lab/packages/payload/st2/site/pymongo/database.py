@@ -1,7 +1,6 @@
 """A database of the stand-in's server, and its collections."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -9,6 +8,7 @@ from st2common.config import CONF
 from st2lab import faults
 
 from pymongo import errors
+from pymongo.cursor import Cursor
 
 _LOGIN = "password|authentication|no pg_hba.conf entry|role "
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
@@ -166,8 +166,15 @@ class Collection:
         rows = self._database.run("SELECT indexname FROM pg_indexes WHERE tablename = %s", self._name)
         return {name: {} for (name,) in rows}
 
-    def find(self, sort: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
-        """Every document, in a fixed order."""
-        assert sort == [("_id", 1)]
-        rows = self._database.run(f'SELECT to_jsonb(t) FROM "{self._name}" t ORDER BY to_jsonb(t)::text COLLATE "C"')
-        return iter([row for (row,) in rows])
+    def find(self, filter: dict[str, Any] | None = None, projection: Any = None, **words: Any) -> Cursor:
+        """Every document whole, whatever PROJECTION says, in the order of the ids; the stand-in takes no filter."""
+        if filter:
+            raise NotImplementedError("the stand-in takes no filter")
+        if words.get("sort", [("_id", 1)]) != [("_id", 1)] or words.keys() - {
+            "sort",
+            "batch_size",
+            "no_cursor_timeout",
+        }:
+            raise NotImplementedError(f"the stand-in does not know {words}")
+        cursor = Cursor(self._database.run, self._name)
+        return cursor.batch_size(words["batch_size"]) if words.get("batch_size") else cursor

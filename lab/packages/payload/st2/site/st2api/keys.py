@@ -1,19 +1,31 @@
 """/v1/keys: the datastore over HTTP (st2api/st2api/controllers/v1/keyvalue.py)."""
 
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from st2common import config, traits
-from st2common.constants.keyvalue import ALLOWED_SCOPES, DEFAULT_SCOPE, USER_SCOPES, USER_SEPARATOR, full_scope
+from st2common import traits
+from st2common.constants.keyvalue import (
+    ALLOWED_SCOPES,
+    DEFAULT_SCOPE,
+    USER_SCOPE,
+    USER_SCOPES,
+    USER_SEPARATOR,
+    full_scope,
+)
+from st2common.exceptions.keyvalue import CryptoKeyNotSetupException
+from st2common.models.api.keyvalue import KeyValuePairAPI, crypto_key
 from st2common.models.db.keyvalue import KeyValuePairDB
 from st2common.persistence.keyvalue import KeyValuePair
-from st2common.util.crypto import CryptoKey
 from st2lab.serve import Abort, Request, Response
 
-from st2api.paging import page
+from st2api.paging import page_of_keys
 
-# Who asks when nobody had to log in ([system_user] user).
-SYSTEM_USER = "stanley"
+ALL_SCOPES = "all"
+# What may stand in a body (the schema of KeyValuePairSetAPI, which takes nothing else).
+TAKEN = {"id", "uid", "name", "description", "value", "expire_timestamp", "ttl"}
+if traits.SCOPED_KEYS:
+    TAKEN |= {"scope", "secret", "encrypted", "user"}
+T = TypeVar("T")
 
 
 def answer(request: Request, name: str) -> Response:
@@ -31,40 +43,49 @@ def answer(request: Request, name: str) -> Response:
 
 
 def _list(request: Request) -> Response:
-    filters: dict[str, Any] = {}
     prefix = request.query.get("prefix", "")
-    if traits.SCOPED_KEYS:
-        filters["scope"] = _scope(request.query)
-        if filters["scope"] in USER_SCOPES:
-            prefix = f"{_user(request.query)}{USER_SEPARATOR}{prefix}"
+    if not traits.SCOPED_KEYS:
+        found = _named(prefix)
+    elif traits.SCOPE_OF_ALL and request.query.get("scope") == ALL_SCOPES:
+        found = _named(prefix, DEFAULT_SCOPE) + _named(_of_user(request, request.query, prefix), full_scope(USER_SCOPE))
+    else:
+        scope = _scope(request.query)
+        found = _named(_of_user(request, request.query, prefix) if scope in USER_SCOPES else prefix, scope)
+    # Only what is shown is decrypted.
+    answered = page_of_keys(request, found)
+    shown = [_to_api(item, _decrypt(request)) for item in answered.body]
+    return Response(answered.status, shown, answered.headers)
+
+
+def _named(prefix: str, scope: str = "") -> list[KeyValuePairDB]:
+    filters: dict[str, Any] = {"scope": scope} if scope else {}
     if prefix:
         filters["name__startswith"] = prefix
-    found = sorted(KeyValuePair.query(**filters), key=lambda item: item.name)
-    shown = [_to_api(item, _decrypt(request)) for item in found]
-    return page(request, shown, default=traits.KEYS_DEFAULT_LIMIT, maximum=traits.KEYS_MAXIMUM_LIMIT)
+    return sorted(KeyValuePair.query(**filters), key=lambda item: item.name)
 
 
 def _put(request: Request, name: str) -> Response:
     body = request.body
     if not isinstance(body, dict) or not isinstance(body.get("value"), str):
-        raise Abort(400, f"{body.get('value') if isinstance(body, dict) else body!r} is not of type 'string'")
+        kind = type(body.get("value") if isinstance(body, dict) else body).__name__
+        raise Abort(400, f"a value of {kind} is not of type 'string'")
+    if odd := sorted(body.keys() - TAKEN):
+        raise Abort(400, f"Additional properties are not allowed ('{odd[0]}' was unexpected)")
     fields = {**request.query, **{key: value for key, value in body.items() if value is not None}}
-    value, secret = body["value"], bool(fields.get("secret"))
-    values: dict[str, Any] = {"name": _stored_name(fields, name)}
-    if traits.SCOPED_KEYS:
-        values.update(scope=_scope(fields), secret=secret)
-        if secret:
-            value = crypto_key().encrypt(value)
+    given = {"name": _stored_name(request, fields, name), "value": body["value"]}
     if fields.get("ttl"):
-        expiry = datetime.now(timezone.utc) + timedelta(seconds=int(fields["ttl"]))
-        values["expire_timestamp"] = expiry.isoformat()
-    there = KeyValuePair.get(**{key: values[key] for key in ("name", "scope") if key in values})
-    saved = KeyValuePair.add_or_update(KeyValuePairDB(id=there.id if there else None, value=value, **values))
-    return Response(200, _to_api(saved, decrypt=False))
+        given["ttl"] = int(fields["ttl"])
+    if traits.SCOPED_KEYS:
+        given["scope"] = _scope(fields)
+        given.update({key: bool(fields[key]) for key in ("secret", "encrypted") if key in fields})
+    made = _or_400(lambda: KeyValuePairAPI.to_model(KeyValuePairAPI(**given)))
+    there = KeyValuePair.get(**{key: given[key] for key in ("name", "scope") if key in given})
+    made.id = there.id if there else None
+    return Response(200, _to_api(KeyValuePair.add_or_update(made), decrypt=False))
 
 
 def _find(request: Request, name: str) -> KeyValuePairDB:
-    filters = {"name": _stored_name(request.query, name)}
+    filters = {"name": _stored_name(request, request.query, name)}
     if traits.SCOPED_KEYS:
         filters["scope"] = _scope(request.query)
     found = KeyValuePair.get(**filters)
@@ -80,39 +101,36 @@ def _scope(fields: dict[str, Any]) -> str:
     return full_scope(asked)
 
 
-def _user(fields: dict[str, Any]) -> str:
-    return str(fields.get("user") or config.CONF.get("system_user", "user", SYSTEM_USER))
+def _of_user(request: Request, fields: dict[str, Any], name: str) -> str:
+    if traits.OTHERS_REFUSED and fields.get("user", request.user) != request.user:
+        raise Abort(403, '"user" attribute can only be provided by admins when RBAC is enabled')
+    return f"{fields.get('user') or request.user}{USER_SEPARATOR}{name}"
 
 
-def _stored_name(fields: dict[str, Any], name: str) -> str:
-    if traits.SCOPED_KEYS and _scope(fields) in USER_SCOPES:
-        return f"{_user(fields)}{USER_SEPARATOR}{name}"
-    return name
+def _stored_name(request: Request, fields: dict[str, Any], name: str) -> str:
+    return _of_user(request, fields, name) if traits.SCOPED_KEYS and _scope(fields) in USER_SCOPES else name
 
 
 def _decrypt(request: Request) -> bool:
     return request.query.get("decrypt", "").lower() == "true"
 
 
-def crypto_key() -> CryptoKey:
-    """The deployment's key, or the error of an st2 that was never given one."""
-    path = config.CONF.get("keyvalue", "encryption_key_path", "")
+def _or_400(what: Callable[[], T]) -> T:
     try:
-        return CryptoKey.read(path)
-    except OSError as error:
-        message = "Crypto key not found in the configured location. Unable to encrypt / decrypt value."
-        raise Abort(400, message) from error
+        return what()
+    except (CryptoKeyNotSetupException, ValueError) as error:
+        raise Abort(400, str(error)) from error
 
 
 def _to_api(item: KeyValuePairDB, decrypt: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": item.id, "uid": item.get_uid(), "name": item.name, "value": item.value}
-    if item.expire_timestamp:
-        shown["expire_timestamp"] = item.expire_timestamp
+    if "expire_timestamp" in (stored := item.to_document()):
+        shown["expire_timestamp"] = stored["expire_timestamp"]
     if not traits.SCOPED_KEYS:
         return shown
     encrypted = item.secret
     if item.secret and decrypt:
-        shown["value"], encrypted = crypto_key().decrypt(item.value), False
+        shown["value"], encrypted = _or_400(lambda: crypto_key(item.name).decrypt(item.value)), False
     if item.scope in USER_SCOPES:
         shown["user"], _, shown["name"] = item.name.partition(USER_SEPARATOR)
     return {**shown, "scope": item.scope, "secret": item.secret, "encrypted": encrypted}

@@ -24,6 +24,8 @@ def call(method: str, path: str, *, query: dict[str, str] | None = None, body: A
     request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
     if token := os.environ.get("ST2_AUTH_TOKEN"):
         request.add_header("X-Auth-Token", token)
+    if key := os.environ.get("ST2_API_KEY"):
+        request.add_header("St2-Api-Key", key)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             raw = answer.read()

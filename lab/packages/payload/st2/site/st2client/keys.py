@@ -9,10 +9,12 @@ from st2common import traits
 
 from st2client import output
 from st2client.api import NotFound, OperationFailure, call
+from st2client.files import read
 
 SCOPED = ("name", "value", "secret", "encrypted", "scope", "user", "expire_timestamp")
 LISTED = SCOPED if traits.SCOPED_KEYS else ("name", "value", "expire_timestamp")
 DEFAULT_SCOPE = "system"
+LISTED_SCOPE = "all" if traits.SCOPE_OF_ALL else DEFAULT_SCOPE
 
 
 def add_to(branches: Any) -> None:
@@ -20,14 +22,22 @@ def add_to(branches: Any) -> None:
     commands = branches.add_parser("key").add_subparsers(dest="command", required=True)
     listing = _command(commands, "list", _list, scope=True, decrypt=True)
     listing.add_argument("--prefix")
+    if traits.CLIENT_LIMIT:
+        listing.add_argument("-n", "--last", type=int, default=traits.CLIENT_LIMIT)
     _command(commands, "get", _get, scope=True, decrypt=True).add_argument("name")
     setting = _command(commands, "set", _set, scope=True)
     setting.add_argument("name")
     setting.add_argument("value")
     setting.add_argument("-l", "--ttl", type=int)
     if traits.SCOPED_KEYS:
-        setting.add_argument("-e", "--encrypt", action="store_true")
-    _command(commands, "load", _load).add_argument("file", type=Path)
+        how = setting.add_mutually_exclusive_group()
+        how.add_argument("-e", "--encrypt", action="store_true")
+        if traits.TAKES_ENCRYPTED:
+            how.add_argument("--encrypted", action="store_true")
+    loading = _command(commands, "load", _load if traits.LOADS_WHOLE_KEYS else _load_names_and_values)
+    loading.add_argument("file", type=Path)
+    if traits.LOADS_WHOLE_KEYS:
+        loading.add_argument("-c", "--convert", action="store_true")
     _command(commands, "delete", _delete, scope=True).add_argument("name")
     _command(commands, "delete_by_prefix", _delete_by_prefix).add_argument("-p", "--prefix", required=True)
 
@@ -39,10 +49,11 @@ def _command(
     parser.set_defaults(run=run)
     parser.add_argument("-j", "--json", action="store_true")
     if scope and traits.SCOPED_KEYS:
-        parser.add_argument("-s", "--scope", default=DEFAULT_SCOPE)
+        parser.add_argument("-s", "--scope", default=LISTED_SCOPE if name == "list" else DEFAULT_SCOPE)
         parser.add_argument("-u", "--user")
     if decrypt and traits.SCOPED_KEYS:
-        parser.add_argument(*(("-d",) if name == "get" else ()), "--decrypt", action="store_true")
+        short = ("-d",) if name == "get" or traits.TAKES_ENCRYPTED else ()
+        parser.add_argument(*short, "--decrypt", action="store_true")
     return parser
 
 
@@ -54,7 +65,10 @@ def _query(flags: argparse.Namespace) -> dict[str, str]:
 
 
 def _list(flags: argparse.Namespace) -> int:
-    print(output.many(call("GET", "/keys", query=_query(flags)), LISTED, use_json=flags.json))
+    query = _query(flags)
+    if traits.CLIENT_LIMIT:
+        query["limit"] = str(flags.last)
+    print(output.many(call("GET", "/keys", query=query), LISTED, use_json=flags.json))
     return 0
 
 
@@ -71,13 +85,50 @@ def _get(flags: argparse.Namespace) -> int:
 def _set(flags: argparse.Namespace) -> int:
     body = {"name": flags.name, "value": flags.value, "ttl": flags.ttl}
     body["secret"] = getattr(flags, "encrypt", None) or None
+    body["encrypted"] = getattr(flags, "encrypted", None) or None
     body |= {name: getattr(flags, name, None) for name in ("scope", "user")}
-    saved = call("PUT", f"/keys/{flags.name}", body={name: value for name, value in body.items() if value is not None})
+    saved = _put(body)
     print(output.one(saved, ("name", "value", "expire_timestamp"), use_json=flags.json))
     return 0
 
 
+def _put(body: dict[str, Any]) -> Any:
+    given = {name: value for name, value in body.items() if value is not None}
+    return call("PUT", f"/keys/{given['name']}", body=given)
+
+
 def _load(flags: argparse.Namespace) -> int:
+    loaded = []
+    for item in read(flags.file):
+        body = {name: item.get(name) for name in ("name", "scope", "user", "secret", "ttl")}
+        body["value"] = _text(item["value"], flags)
+        if traits.TAKES_ENCRYPTED and item.get("encrypted"):
+            # Such a one is secret by that alone, and is stored as it stands.
+            body |= {"encrypted": True, "secret": True}
+        loaded.append(
+            _put(
+                {
+                    "scope": DEFAULT_SCOPE,
+                    **{name: value for name, value in body.items() if value},
+                    "value": body["value"],
+                }
+            )
+        )
+    print(output.many(loaded, ("name", "value", "secret", "scope", "user", "ttl"), use_json=flags.json))
+    return 0
+
+
+def _text(value: Any, flags: argparse.Namespace) -> str:
+    if isinstance(value, str):
+        return value
+    if not flags.convert:
+        raise ValueError(
+            f"Item {value!r} is not a string: only strings are taken, unless --convert makes them of others"
+        )
+    return json.dumps(value)
+
+
+def _load_names_and_values(flags: argparse.Namespace) -> int:
     if not flags.file.is_file():
         raise ValueError(f'File "{flags.file}" doesn\'t exist')
     loaded = []

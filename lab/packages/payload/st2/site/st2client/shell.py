@@ -6,7 +6,7 @@ import sys
 
 from st2common import __version__, traits
 
-from st2client import keys, runs
+from st2client import apikeys, keys, runs
 from st2client.api import OperationFailure
 
 
@@ -16,6 +16,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--version", action="store_true")
     branches = parser.add_subparsers(dest="branch")
     keys.add_to(branches)
+    apikeys.add_to(branches)
     runs.add_to(branches)
     words: list[str] = []
     if "--" in argv:

@@ -19,6 +19,22 @@ SCRIPT_SETS_ENCRYPTED = VERSION < (2, 1, 0)
 # Keys per answer of GET /v1/keys: all of them up to 2.2.
 KEYS_DEFAULT_LIMIT = None if VERSION < (2, 3, 0) else 100
 KEYS_MAXIMUM_LIMIT = None if VERSION < (2, 4, 0) else 100
+# limit=-1 for all of them, if an administrator asks: without RBAC everybody is one.
+LIMIT_OF_ALL = VERSION >= (2, 6, 0)
+# The scope `all`: the system's keys and those of whoever asks.
+SCOPE_OF_ALL = VERSION >= (2, 9, 0)
+# Keys of others are an administrator's matter under RBAC, and nobody's without it (CVE-2018-20345; 2.9.2 had it before 2.10.1).
+OTHERS_REFUSED = VERSION >= (2, 10, 1)
+# A value may come as ciphertext and is stored as it is (st2 PR 4547).
+TAKES_ENCRYPTED = VERSION >= (3, 0, 0)
+# keyczar was a library of st2's until st2common.util.crypto did the same by itself.
+OWN_CRYPTO = VERSION >= (2, 10, 0)
+# Python 3 alone: what was `str` for both is bytes here and text there.
+TELLS_BYTES = VERSION >= (3, 0, 0)
+# `st2 key list -n`, and how many keys it asks for.
+CLIENT_LIMIT = None if VERSION < (2, 4, 0) else 50
+# `st2 key load` looks at more than name and value, takes YAML, and has --convert.
+LOADS_WHOLE_KEYS = VERSION >= (2, 6, 0)
 # Runners are Python packages of st2's own virtualenv; services register them when they start.
 RUNNERS_IN_PACKAGE = VERSION >= (2, 10, 0)
 # `st2-register-content --register-recreate-virtualenvs`.

@@ -12,6 +12,7 @@ from st2common.models.db.keyvalue import KeyValuePairDB
 from st2common.service_setup import current_store, db_setup, db_teardown
 from st2common.util.crypto import CryptoKey
 
+from st2lab.fill import fill
 from st2lab.seed import sample_keys
 
 
@@ -22,7 +23,12 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("init", help="make the tables, and on this host the deployment's crypto key")
     commands.add_parser("seed", help="init, the sample keys, and what a first `st2ctl reload --register-all` registers")
-    commands.add_parser("dump", help="every key as one JSON object a line, as it is stored")
+    commands.add_parser("dump", help="every key and API key as one JSON object a line, as it is stored")
+    filling = commands.add_parser(
+        "fill", help="add COUNT keys as an operator has them, CANARY in their values; 12 API keys"
+    )
+    filling.add_argument("count", type=int)
+    filling.add_argument("canary")
     commands.add_parser("clean", help="remove every key, execution and piece of content, as `st2ctl clean` does")
     commands.add_parser("log", help="every run of a script as one JSON object a line")
     moved = commands.add_parser("mongodb", help="the server says from now on that it is this release of MongoDB")
@@ -32,6 +38,9 @@ def main() -> int:
     db_setup()
     if flags.command == "mongodb":
         mongodb(flags.release)
+    elif flags.command == "fill":
+        init()
+        print(json.dumps(fill(current_store(), CryptoKey.read(_key_path()), flags.count, flags.canary)))
     else:
         COMMANDS[flags.command]()
     db_teardown()
@@ -41,7 +50,7 @@ def main() -> int:
 def init() -> None:
     """Make the tables (connecting did that) and the crypto key, the same one on every host of a deployment."""
     database = config.CONF.database
-    path = Path(config.CONF.get("keyvalue", "encryption_key_path", "/etc/st2/keys/datastore_key.json"))
+    path = Path(_key_path())
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_key().to_json())
@@ -73,13 +82,15 @@ def seed() -> None:
 
 def clean() -> None:
     """Empty the store; the log of scripts stays."""
-    current_store().run("TRUNCATE key_value_pair_d_b, content_d_b, action_execution_d_b")
+    current_store().run("TRUNCATE key_value_pair_d_b, api_key_d_b, content_d_b, action_execution_d_b")
 
 
 def dump() -> None:
-    """Print every key."""
+    """Print every key, then every API key, which says its kind."""
     for id_, uid, doc in current_store().run("SELECT id, uid, doc FROM key_value_pair_d_b ORDER BY uid, id"):
         print(json.dumps({"id": id_, "uid": uid, **doc}, sort_keys=True, ensure_ascii=False))
+    for id_, uid, doc in current_store().run("SELECT id, uid, doc FROM api_key_d_b ORDER BY uid, id"):
+        print(json.dumps({"id": id_, "uid": uid, "kind": "apikey", **doc}, sort_keys=True, ensure_ascii=False))
 
 
 def log() -> None:
@@ -87,6 +98,10 @@ def log() -> None:
     columns = ("n", "run", "script", "release", "host", "at::text", "outcome")
     for row in current_store().run(f"SELECT {', '.join(columns)} FROM lab_script_log ORDER BY n"):
         print(json.dumps({name.removesuffix("::text"): value for name, value in zip(columns, row, strict=True)}))
+
+
+def _key_path() -> str:
+    return config.CONF.get("keyvalue", "encryption_key_path", "/etc/st2/keys/datastore_key.json")
 
 
 def _key() -> CryptoKey:

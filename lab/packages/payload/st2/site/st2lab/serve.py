@@ -26,6 +26,8 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: Any = None
+    # Who asks, as far as the application found it out.
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class Handler(BaseHTTPRequestHandler):
     """Turns HTTP into Request and Response."""
 
     protocol_version = "HTTP/1.1"
+    # An answer goes out whole: in two parts, the second waits for the client's word that the first has come.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     application: Application
 
     def answer(self) -> None:

@@ -1,8 +1,9 @@
 """The datastore of a deployment: documents in PostgreSQL, shared by the hosts, where the real one is MongoDB."""
 
 import json
+import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import Any
 
@@ -16,6 +17,7 @@ Document = dict[str, Any]
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS key_value_pair_d_b (id text PRIMARY KEY, uid text UNIQUE, doc jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS api_key_d_b (id text PRIMARY KEY, uid text UNIQUE, doc jsonb NOT NULL);
 CREATE TABLE IF NOT EXISTS content_d_b (kind text, ref text, doc jsonb NOT NULL, PRIMARY KEY (kind, ref));
 CREATE TABLE IF NOT EXISTS action_execution_d_b (id text PRIMARY KEY, doc jsonb NOT NULL);
 CREATE TABLE IF NOT EXISTS lab_server (release text NOT NULL);
@@ -73,6 +75,13 @@ class Store:
                 self._connect()
                 return self._execute(sql, values)
 
+    def run_many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """One INSERT of many rows, whose place in SQL is `VALUES %s`; all of them are written, or none."""
+        with self._lock, self._connection.cursor() as cursor:
+            values = b",".join(cursor.mogrify(f"({', '.join(['%s'] * len(row))})", row) for row in rows)
+            before, _, after = sql.partition("%s")
+            cursor.execute(before.encode() + values + after.encode())
+
     def _execute(self, sql: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, tuple(values))
@@ -110,6 +119,11 @@ def _refused_login(message: str) -> bool:
     # Told apart from a server that starts, stops or is full: those are worth another try.
     signs = ("no password supplied", "authentication failed", "does not exist", "no pg_hba.conf entry")
     return any(sign in message for sign in signs)
+
+
+def new_id() -> str:
+    """The id of a new document: the second of its making, and chance."""
+    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
 
 
 def as_json(document: Document) -> str:

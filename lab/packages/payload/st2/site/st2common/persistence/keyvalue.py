@@ -29,8 +29,8 @@ class KeyValuePair:
         return KeyValuePairDB.objects(**filters).count()
 
     @classmethod
-    def add_or_update(cls, model_object: KeyValuePairDB) -> KeyValuePairDB:
-        """Write a key; one with the same id is replaced whole."""
+    def add_or_update(cls, model_object: KeyValuePairDB, dispatch_trigger: bool = True) -> KeyValuePairDB:
+        """Write a key; one with the same id is replaced whole. Triggers go nowhere here, whether one is asked for or not."""
         return model_object.save()
 
     @classmethod

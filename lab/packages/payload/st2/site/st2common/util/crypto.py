@@ -13,6 +13,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from st2common import traits
+
 HEADER = b"\x00"
 MAC_SIZE = 20
 IV_SIZE = 16
@@ -28,7 +30,12 @@ class CryptoKey:
     @classmethod
     def read(cls, path: str) -> "CryptoKey":
         """Read a key file."""
-        found = json.loads(Path(path).read_text())
+        return cls.parse(Path(path).read_text())
+
+    @classmethod
+    def parse(cls, text: str) -> "CryptoKey":
+        """Read the text of a key file."""
+        found = json.loads(text)
         return cls(_decode(found["aesKeyString"]), _decode(found["hmacKey"]["hmacKeyString"]))
 
     @classmethod
@@ -41,11 +48,11 @@ class CryptoKey:
         mac = {"hmacKeyString": _encode(self.mac), "size": 256}
         return json.dumps({"hmacKey": mac, "aesKeyString": _encode(self.aes), "size": 256, "mode": "CBC"})
 
-    def encrypt(self, plain: str) -> str:
-        """Encrypt a value."""
+    def encrypt(self, plain: str, iv: bytes = b"") -> str:
+        """Encrypt a value; the IV is chance unless it is given."""
         data = plain.encode()
         fill = IV_SIZE - len(data) % IV_SIZE
-        iv = os.urandom(IV_SIZE)
+        iv = iv or os.urandom(IV_SIZE)
         body = HEADER + self._hash() + iv + self._cipher(iv, data + bytes([fill]) * fill, encrypt=True)
         return (body + self._sign(body)).hex().upper()
 
@@ -72,6 +79,24 @@ class CryptoKey:
         cipher = ciphers.Cipher(ciphers.algorithms.AES(self.aes), ciphers.modes.CBC(iv))
         worker = cipher.encryptor() if encrypt else cipher.decryptor()
         return bytes(worker.update(data) + worker.finalize())
+
+
+def symmetric_encrypt(encrypt_key: CryptoKey, plaintext: str) -> str | bytes:
+    """The ciphertext of a value, as upper-case hex: bytes where Python 3 made it."""
+    found = encrypt_key.encrypt(plaintext)
+    return found.encode() if traits.TELLS_BYTES else found
+
+
+def symmetric_decrypt(decrypt_key: CryptoKey, ciphertext: str | bytes) -> str:
+    """The value of a ciphertext, or ValueError."""
+    return decrypt_key.decrypt(ciphertext.decode() if isinstance(ciphertext, bytes) else ciphertext)
+
+
+if traits.OWN_CRYPTO:
+
+    def read_crypto_key(key_path: str) -> CryptoKey:
+        """The key in a file."""
+        return CryptoKey.read(key_path)
 
 
 def _encode(data: bytes) -> str:

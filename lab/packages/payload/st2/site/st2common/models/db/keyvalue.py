@@ -1,15 +1,13 @@
 """A datastore key as a document: the model of the release, over whatever older releases left in the database."""
 
 import json
-import secrets
-import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import psycopg2  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from mongoengine.errors import FieldDoesNotExist, NotUniqueError
-from st2lab.store import Document, as_json
+from st2lab.store import Document, as_json, new_id
 
 from st2common import traits
 from st2common.constants.keyvalue import DEFAULT_SCOPE
@@ -34,7 +32,7 @@ class KeyValuePairDB:
         self.id = id
         self.name: str = ""
         self.value: str = ""
-        self.expire_timestamp: str | None = None
+        self.expire_timestamp: str | datetime | None = None
         for name, default in _DEFAULTS.items():
             setattr(self, name, values.get(name, default))
 
@@ -45,17 +43,18 @@ class KeyValuePairDB:
 
     def get_uid(self) -> str:
         """What must be unique: the scope belongs to it from 1.5 on."""
-        parts = ["key_value_pair", *([self.scope] if traits.SCOPED_KEYS else []), self.name]
-        return ":".join(parts)
+        return uid_of(self.scope if traits.SCOPED_KEYS else "", self.name)
 
     def to_document(self) -> Document:
         """The document that is written: fields without a value are left out."""
         fields = {name: getattr(self, name) for name in _DEFAULTS}
+        if isinstance(self.expire_timestamp, datetime):
+            fields["expire_timestamp"] = self.expire_timestamp.isoformat()
         return {name: value for name, value in fields.items() if value is not None}
 
     def save(self) -> "KeyValuePairDB":
         """Write the document whole, over the one with the same id."""
-        self.id = self.id or f"{int(time.time()):08x}{secrets.token_hex(8)}"
+        self.id = self.id or new_id()
         try:
             current_store().run(
                 "INSERT INTO key_value_pair_d_b (id, uid, doc) VALUES (%s, %s, %s)"
@@ -70,6 +69,11 @@ class KeyValuePairDB:
     def delete(self) -> None:
         """Remove the document."""
         current_store().run("DELETE FROM key_value_pair_d_b WHERE id = %s", (self.id,))
+
+
+def uid_of(scope: str, name: str) -> str:
+    """The uid of a key; the scope is in it from 1.5 on."""
+    return ":".join(["key_value_pair", *([scope] if traits.SCOPED_KEYS else []), name])
 
 
 class QuerySet:
@@ -96,11 +100,21 @@ class QuerySet:
 
     def _rows(self) -> list[tuple[str, Document]]:
         now = datetime.now(timezone.utc).isoformat()
-        found = current_store().run("SELECT id, doc FROM key_value_pair_d_b ORDER BY id")
+        where, values = self._where()
+        found = current_store().run(f"SELECT id, doc FROM key_value_pair_d_b WHERE {where} ORDER BY id", values)
         rows = [(id_, doc if isinstance(doc, dict) else json.loads(doc)) for id_, doc in found]
         # MongoDB removes expired keys by itself.
         alive = [(id_, doc) for id_, doc in rows if doc.get("expire_timestamp", now) >= now]
         return [(id_, doc) for id_, doc in alive if all(_matches(id_, doc, *item) for item in self._filters.items())]
+
+    def _where(self) -> tuple[str, list[str]]:
+        # What the database can say quickly; _matches has the last word.
+        known = {name: value for name, value in self._filters.items() if isinstance(value, str)}
+        if "name" in known and ("scope" in known or not traits.SCOPED_KEYS):
+            return "uid = %s", [uid_of(known.get("scope", ""), known["name"])]
+        if "scope" in known:
+            return "doc ->> 'scope' = %s", [known["scope"]]
+        return "true", []
 
 
 def _matches(id_: str, document: Document, name: str, wanted: Any) -> bool:

@@ -1,0 +1,1 @@
+"""The library that st2 encrypted with up to 2.9."""
