@@ -5,7 +5,7 @@ INVOKE = .venv/bin/invoke
 WORKERS = 2
 PYTEST = -m pytest tests --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-long histories crash-matrix rollbacks hops bench-downtime check clean
+.PHONY: help setup demo test test-fast test-long histories crash-matrix rollbacks hops content bench-downtime check clean
 
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ rollbacks: setup ## an upgrade that fails in each of its phases, twice, on every
 
 hops: setup ## every release of the lab to the next, on both families; a quarter of an hour; writes docs/hops.md
 	.venv/bin/python -m pytest tests/lab/test_hops.py -m long -s
+
+content: setup ## ten thousand keys from release to release, proved equal, beside the page's own commands; ten minutes
+	.venv/bin/python -m pytest tests/lab/test_content.py -m long -s
 
 bench-downtime: setup ## downtime beside a plain script of the upgrade page's commands; some hours; writes docs/downtime.md
 	.venv/bin/python -m bench.downtime --no-backup

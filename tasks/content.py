@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from rollout.codec import Malformed, canonical
-from rollout.content.compare import Comparison, compare, listed
+from rollout.content.compare import Comparison, What, compare, listed
 from rollout.content.convert import Target
 from rollout.content.items import ApiKey, Item, Key
 from rollout.content.stream import Reader, passing
@@ -73,9 +73,14 @@ def export(c: Context, hosts: str = "", to: str = "", encrypt_to: list[str] | No
                     f"{each.deployment.name}: would write {_path(to, each.deployment)}, read on {each.host.name}"
                 )
             return
-        made = [_exported(sitting, each, _path(to, each.deployment), tuple(encrypt_to), json) for each in places]
-        if json:
-            sitting.out(json_.dumps({"schema": "stormlift.content.export/1", "archives": made}, indent=1))
+        made: list[dict[str, Any]] = []
+        try:
+            for each in places:
+                made.append(_exported(sitting, each, _path(to, each.deployment), tuple(encrypt_to), json))
+        finally:
+            # Of several deployments a later one may fail: what was exported before it stands on the disk and is told.
+            if json and made:
+                sitting.out(json_.dumps({"schema": "stormlift.content.export/1", "archives": made}, indent=1))
 
 
 def _path(to: str, deployment: Deployment) -> Path:
@@ -121,6 +126,9 @@ def _part(sitting: Desk, source: Place, writer: "Writer", part: str, executions:
         writer.add(part, blocks(), about)
     except Malformed as error:
         raise StepFailed(str(error), AGAIN, host=link.name) from None
+    except StepFailed as error:
+        error.hint = error.hint or f"settle that on {link.name}, then {AGAIN}: parts that are whole are kept"
+        raise
 
 
 class _Counts:
@@ -186,7 +194,7 @@ def import_(
         target, salt = Target(into.release), bytes.fromhex(archive.manifest.salt)
         _ready(sitting, into)
         side, there = of_archive(archive, target, salt), of_host(sitting.fleet[into.host.name], into, target, salt)
-        decision = Decision(compare(side.prints, there.prints), collisions)
+        decision = Decision(compare(side.prints, there.prints, time.time()), collisions)
         show = sitting.say if json or not sitting.dry else sitting.out
         show(f"{into.deployment.name} (st2 {into.release}, through {into.host.name}) <- {_of(archive)}")
         show("\n".join([*told(decision, side, side.prints), *_checklist(archive, side)]))
@@ -195,7 +203,7 @@ def import_(
             sitting.confirm(f"write {len(decision.chosen)} items into {into.deployment.name}?", yes)
             _write(sitting, into, archive, decision)
             there = of_host(sitting.fleet[into.host.name], into, target, salt)
-        after = compare(side.prints, there.prints)
+        after = compare(side.prints, there.prints, time.time())
         if json:
             sitting.out(json_.dumps(_imported(into, archive, decision, after), indent=1))
         if not sitting.dry:
@@ -262,7 +270,7 @@ def _write(sitting: Desk, into: Place, archive: "Archive", decision: Decision) -
 def _refuse_left(into: Place, decision: Decision, after: Comparison) -> None:
     """Raise StepFailed for what was to be there now and is not."""
     kept = frozenset(decision.differing) - decision.replaced
-    odd = [each for each in after.found if after.found[each] != "same" and each not in kept]
+    odd = [each for each in after.of(What.MISSING, What.DIFFERS, What.EXPIRY) if each not in kept]
     if odd:
         raise StepFailed(
             f"{into.deployment.name}: {len(odd)} items are not there as they were: {'; '.join(listed(odd))}",
@@ -336,6 +344,11 @@ def verify(
         )
     if sign_with and not certificate:
         raise UsageError("--sign-with signs a file, and --certificate is missing", "--certificate FILE")
+    if sign_with and not Path(sign_with).is_file():
+        raise UsageError(
+            f"--sign-with {sign_with}: there is no such file",
+            "name a private SSH key, or the public half of an agent's",
+        )
     if certificate and Path(certificate).exists():
         raise UsageError(f"{certificate}: is there already", "name a new file: --certificate FILE")
     archive = _archive(from_, identity) if from_ else None
@@ -369,7 +382,7 @@ def _compared(sitting: Desk, archive: "Archive | None", source: str, hosts: str)
         side = of_host(sitting.fleet[old_place.host.name], old_place, target, salt)
         of = Of("", "", old_place.host.name, time.time())
     there = of_host(sitting.fleet[new_place.host.name], new_place, target, salt)
-    found = compare(side.prints, there.prints)
+    found = compare(side.prints, there.prints, time.time())
     about = {
         "at": time.time(),
         "by": sitting.by,

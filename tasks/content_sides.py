@@ -92,7 +92,8 @@ def placed(sitting: Desk, deployment: Deployment) -> Place:
         raise PlanRefused(
             f"{deployment.name}: st2 is installed on none of its hosts", "name a deployment with st2 on it"
         )
-    return Place(deployment, able[0], facts)
+    serving = [host for host in able if "st2api" in facts[host.name].active()]
+    return Place(deployment, (serving or able)[0], facts)
 
 
 def refuse_while_open(place: Place) -> None:
@@ -126,6 +127,9 @@ def of_host(link: "RemoteHost", place: Place, target: Target, salt: bytes) -> Si
         side.tell(reader.finish())
     except Malformed as error:
         raise StepFailed(str(error), AGAIN, host=link.name) from None
+    except StepFailed as error:
+        error.hint = error.hint or f"settle that on {link.name}, then {AGAIN}"
+        raise
     return side
 
 

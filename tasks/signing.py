@@ -50,27 +50,6 @@ def sign(path: Path, key: Path) -> Path:
     return found
 
 
-def verify(path: Path, sig: Path, allowed: Path) -> str:
-    """Who of the file ALLOWED (allowed_signers of ssh-keygen(1)) signed PATH as it is now. Raises UsageError: nobody did."""
-    for each in (path, sig, allowed):
-        _readable(each, "name the signed file, its signature, and the file of those who may sign")
-    with open(path, "rb") as data:
-        code, out, said = _run(["find-principals", "-s", str(sig), "-f", str(allowed)], data)
-        who = out.splitlines()[0].partition(",")[0] if out and not code else ""
-        if not who:
-            raise UsageError(
-                f"{sig}: is the signature of nobody in {allowed}: {_why(said)}",
-                f"look at its key: {shell(_shown(sig))}",
-            )
-        data.seek(0)
-        code, _, said = _run(["verify", "-f", str(allowed), "-I", who, "-n", NAMESPACE, "-s", str(sig)], data)
-    if code:
-        raise UsageError(
-            f"{path}: is not what {who} signed: {_why(said)}", "ask for the file and its signature as they were made"
-        )
-    return who
-
-
 def how_to_verify(path: Path, key: Path) -> str:
     """One line of sh that checks the signature of PATH against the public half of KEY, wherever both are."""
     public = key if key.suffix == ".pub" else Path(f"{key}.pub")
@@ -79,10 +58,6 @@ def how_to_verify(path: Path, key: Path) -> str:
     check = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", "signer", "-n", NAMESPACE, "-s", sig]
     first = f"(printf 'signer '; {shell(tell)}) > {shell([signers])}"
     return f"{first} && {shell(check)} < {shell([str(path)])}"
-
-
-def _shown(sig: Path) -> list[str]:
-    return ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(sig)]
 
 
 def _readable(path: Path, hint: str) -> None:

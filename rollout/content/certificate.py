@@ -48,7 +48,8 @@ def text(data: Mapping[str, Any]) -> str:
     old, new = data["old"], data["new"]
     lines = [" -> ".join(f"{each['deployment']} (st2 {each['release']}, {each['read']})" for each in (old, new))]
     for name, each in data["groups"].items():
-        lines.append(f"  {name}: {each['same']} of {each['old']} the same")
+        over = f", {each['expired']} expired meanwhile" if each["expired"] else ""
+        lines.append(f"  {name}: {each['same']} of {each['old']} the same{over}")
     lines += [f"  {each['what']}: {each['item']}" for each in data["differences"][:_SHOWN]]
     if (more := data["differences_count"] - _SHOWN) > 0:
         lines.append(f"  and {more} more, in the certificate")

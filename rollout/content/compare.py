@@ -12,6 +12,8 @@ from rollout.content.items import Identity, Print
 
 # Seconds by which two expiries may differ: one is carried as what is left, and clocks are read over links.
 EXPIRY_S = 120
+# Seconds before its end from which on a key counts as gone: it may be when the other side is read.
+OVER_S = 5
 _SHOWN = 20
 
 
@@ -22,15 +24,16 @@ class What(str, Enum):
     MISSING = "missing"
     DIFFERS = "differs"
     EXPIRY = "expiry differs"
+    EXPIRED = "expired meanwhile"
 
 
 Prints = dict[Identity, Print]
 
 
-def held(old: Print, new: Print | None) -> What:
-    """How an item stands on the new side, which may not have it."""
+def held(old: Print, new: Print | None, now: float) -> What:
+    """How an item stands on the new side, which may not have it, at NOW by the controller's clock."""
     if new is None:
-        return What.MISSING
+        return What.EXPIRED if old.expires is not None and old.expires <= now + OVER_S else What.MISSING
     if new.digest != old.digest:
         return What.DIFFERS
     if (old.expires is None) != (new.expires is None):
@@ -54,12 +57,12 @@ class Comparison:
     @property
     def equal(self) -> bool:
         """True when the new side has everything of the old one as it was there."""
-        return all(what is What.SAME for what in self.found.values())
+        return all(what in (What.SAME, What.EXPIRED) for what in self.found.values())
 
 
-def compare(old: Mapping[Identity, Print], new: Mapping[Identity, Print]) -> Comparison:
-    """How everything of OLD stands in NEW."""
-    found = {each: held(print_, new.get(each)) for each, print_ in old.items()}
+def compare(old: Mapping[Identity, Print], new: Mapping[Identity, Print], now: float) -> Comparison:
+    """How everything of OLD stands in NEW, which was read at NOW by the controller's clock."""
+    found = {each: held(print_, new.get(each), now) for each, print_ in old.items()}
     return Comparison(found, tuple(sorted((each for each in new if each not in old), key=_sorted)))
 
 
@@ -83,6 +86,7 @@ def totals(
         lines[name] = {
             "old": len(mine),
             "same": count[What.SAME.value],
+            "expired": count[What.EXPIRED.value],
             "old_digest": digest(mine, old),
             "new_digest": digest(mine, new),
         }

@@ -109,9 +109,10 @@ class RollOver:
         ] == []
 
     def page_by_hand(self) -> None:
-        """The page's two commands, the file of the one carried to the other host."""
-        listed = self.fleet.execute(OLD, "st2", "key", "list", "-j").stdout
-        self.fleet.execute(NEW, "sh", "-c", "cat >/root/kv_file.json", stdin=listed)
+        """The page's two commands, the file of the one carried to the other host, without the names at which `load` ends."""
+        listed = json.loads(self.fleet.execute(OLD, "st2", "key", "list", "-j").stdout)
+        kept = [each for each in listed if "/" not in each["name"]]
+        self.fleet.execute(NEW, "sh", "-c", "cat >/root/kv_file.json", stdin=json.dumps(kept))
         self.fleet.execute(NEW, "st2", "key", "load", "/root/kv_file.json", check=False)
 
 

@@ -145,7 +145,7 @@ PRINTS = st.dictionaries(NAMES, st.builds(print_of, st.text("xy", max_size=2), s
 def test_two_sides_are_equal_when_the_new_one_has_everything_as_it_was(
     old: dict[Identity, Print], new: dict[Identity, Print]
 ) -> None:
-    found = compare(old, new)
+    found = compare(old, new, 0.0)
     assert found.equal == all(new.get(each) == print_ for each, print_ in old.items())
     assert set(found.of(*What)) == set(old) and set(found.beside) == set(new) - set(old)
     lines = totals(old, new, found)
@@ -174,8 +174,16 @@ def test_no_change_of_an_item_goes_unseen(a: str, b: str, secret_a: bool, secret
     ],
 )
 def test_an_expiry_may_be_off_by_what_links_and_clocks_cost(old: float | None, new: float | None, what: What) -> None:
-    assert held(Print(b"x", old), Print(b"x", new)) is what
-    assert held(Print(b"x", old), None) is What.MISSING and held(Print(b"x", old), Print(b"y", new)) is What.DIFFERS
+    assert held(Print(b"x", old), Print(b"x", new), -9.0) is what
+    assert held(Print(b"x", old), None, -9.0) is What.MISSING
+    assert held(Print(b"x", old), Print(b"y", new), -9.0) is What.DIFFERS
+
+
+def test_a_key_that_has_expired_meanwhile_is_not_missed() -> None:
+    old, over = Identity("key", "a", "system"), Print(b"x", 100.0)
+    assert [held(over, None, now) for now in (90.0, 95.0, 101.0)] == [What.MISSING, What.EXPIRED, What.EXPIRED]
+    assert compare({old: over}, {}, 101.0).equal and not compare({old: over}, {}, 90.0).equal
+    assert held(Print(b"x"), None, 1e12) is What.MISSING
 
 
 def test_prints_cannot_be_guessed_without_their_salt() -> None:
@@ -193,7 +201,7 @@ def test_a_certificate_names_what_differs_and_holds_no_value_and_no_digest_of_an
     new = {each: print_ for each, print_ in old.items() if each.name not in ("k7", "cd" * 64)}
     new[Identity("key", "mine", "user", "ann")] = print_of("other", SALT)
     new[Identity("key", "theirs", "system")] = print_of("own", SALT)
-    found = compare(old, new)
+    found = compare(old, new, 0.0)
     sides = (certificate.Of("old", "2.2.1", "archive 1", 1.0), certificate.Of("new", "3.9.0", "box", 2.0))
     data = certificate.certificate(*sides, (old, new), found, {"by": "me", "remarks": ["1 keys have expired"]})
     text, dump = certificate.text(data), json.dumps(data)
@@ -203,7 +211,7 @@ def test_a_certificate_names_what_differs_and_holds_no_value_and_no_digest_of_an
     for words in ('missing: key "k7" of the system', 'differs: key "mine" of ann', "29 of 30 the same", "NOT equal: 3",
                   "missing: API key cdcdcdcd... of bob", "1 items of its own", "1 keys have expired"):  # fmt: skip
         assert words in text, text
-    whole = certificate.certificate(*sides, (old, old), compare(old, old), {})
+    whole = certificate.certificate(*sides, (old, old), compare(old, old, 0.0), {})
     assert whole["equal"] and certificate.text(whole).endswith("\nequal")
 
 

@@ -44,43 +44,21 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def allowed(tmp_path: Path, key: Path) -> Path:
-    path = tmp_path / "allowed"
-    other = keygen(tmp_path / "other").with_suffix(".pub").read_text()
-    path.write_text(f"bob@example.org {other}ann@example.org,ops {key.with_suffix('.pub').read_text()}")
-    return path
+def checks(path: Path, key: Path) -> bool:
+    """Whether the line for operators finds the signature of PATH good, and KEY's."""
+    return (
+        subprocess.run(["sh", "-c", signing.how_to_verify(path, key)], check=False, capture_output=True).returncode == 0
+    )
 
 
-def test_who_signed_is_told(path: Path, key: Path, allowed: Path) -> None:
+def test_a_signature_is_its_key_s_over_the_file_as_it_was(path: Path, key: Path, tmp_path: Path) -> None:
     sig = signing.sign(path, key)
     assert sig == path.with_name(f"{path.name}.sig") and stat.S_IMODE(sig.stat().st_mode) == 0o600
-    assert signing.verify(path, sig, allowed) == "ann@example.org"
-    signing.sign(path, key)  # again, over the first one
-    signing.sign(path, path.with_name("other"))
-    assert signing.verify(path, sig, allowed) == "bob@example.org"
-
-
-def test_an_edit_is_noticed(path: Path, key: Path, allowed: Path) -> None:
-    sig = signing.sign(path, key)
+    assert checks(path, key)
+    signing.sign(path, other := keygen(tmp_path / "other"))  # again, over the first one
+    assert checks(path, other) and not checks(path, key)
     path.write_text("{} \n")
-    error = refused(lambda: signing.verify(path, sig, allowed))
-    assert error.message.startswith(f"{path}: is not what ann@example.org signed: ")
-
-
-def test_a_stranger_s_signature_or_none_is_refused(path: Path, key: Path, allowed: Path, tmp_path: Path) -> None:
-    sig = signing.sign(path, keygen(tmp_path / "stranger"))
-    error = refused(lambda: signing.verify(path, sig, allowed))
-    assert "is the signature of nobody" in error.message and "check-novalidate" in error.hint
-    sig.write_text("nothing")
-    assert "is the signature of nobody" in refused(lambda: signing.verify(path, sig, allowed)).message
-    sig.unlink()
-    assert f"{sig}: cannot be read" in refused(lambda: signing.verify(path, sig, allowed)).message
-
-
-def test_a_signature_for_another_purpose_is_none(path: Path, key: Path, allowed: Path) -> None:
-    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", key, "-n", "file", path.absolute()], check=True)
-    refused(lambda: signing.verify(path, path.with_name(f"{path.name}.sig"), allowed))
+    assert not checks(path, other)
 
 
 @pytest.mark.parametrize("public", ["beside it", "gone", "itself named"])
@@ -110,7 +88,7 @@ def test_a_passphrase_is_not_waited_for(path: Path, tmp_path: Path, monkeypatch:
 
 
 def test_an_agent_that_has_the_key_signs(
-    path: Path, tmp_path: Path, allowed: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     socket = tmp_path / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
@@ -121,7 +99,8 @@ def test_an_agent_that_has_the_key_signs(
             time.sleep(0.02)
         subprocess.run(["ssh-add", "-q", key], check=True)
         key.unlink()
-        assert signing.verify(path, signing.sign(path, key.with_suffix(".pub")), allowed) == "ann@example.org"
+        signing.sign(path, key.with_suffix(".pub"))
+        assert checks(path, key.with_suffix(".pub"))
     finally:
         agent.kill()
         agent.wait()

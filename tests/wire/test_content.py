@@ -321,6 +321,7 @@ def test_another_crypto_key_at_the_source_is_named_with_the_key_it_does_not_open
     (desk.old.box.directory / "crypto.json").write_text(json.dumps("another"))
     failed = desk.export(code=3)
     assert "cannot be decrypted with" in failed.stderr and "two words" in failed.stderr
+    assert "hint: settle that on old, then the same command again" in failed.stderr
     assert not desk.archive.exists()
 
 
