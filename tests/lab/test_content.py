@@ -113,7 +113,7 @@ class RollOver:
         listed = json.loads(self.fleet.execute(OLD, "st2", "key", "list", "-j").stdout)
         kept = [each for each in listed if "/" not in each["name"]]
         self.fleet.execute(NEW, "sh", "-c", "cat >/root/kv_file.json", stdin=json.dumps(kept))
-        self.fleet.execute(NEW, "st2", "key", "load", "/root/kv_file.json", check=False)
+        self.fleet.execute(NEW, "st2", "key", "load", "-j", "/root/kv_file.json", check=False)
 
 
 def between(ground: Ground, folder: Path, old: str, new: str) -> RollOver:

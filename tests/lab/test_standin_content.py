@@ -208,13 +208,12 @@ def test_any_other_name_is_taken_when_it_is_encoded(filled: Filled, name: str) -
 def test_keys_of_others_are_refused_from_2_10_1_on(filled: Filled) -> None:
     """CVE-2018-20345: RBAC is off here, and nobody is an administrator without it."""
     fleet, release, _ = filled
-    if number(release) < (1, 5):
-        return
     body = {"name": "theirs", "value": "v", "scope": "user", "user": "somebody"}
-    expected = 403 if number(release) >= (2, 10, 1) else 200
+    expected = 403 if number(release) >= (2, 10, 1) else 200 if number(release) >= (1, 5) else 400
     assert asked(fleet, "PUT", "/keys/theirs", body)[0] == expected
-    assert asked(fleet, "GET", "/keys/theirs?scope=user&user=somebody")[0] == expected
-    assert asked(fleet, "PUT", "/keys/theirs", {**body, "user": "stanley"})[0] == 200
+    if expected != 400:  # 1.4 knows no users
+        assert asked(fleet, "GET", "/keys/theirs?scope=user&user=somebody")[0] == expected
+        assert asked(fleet, "PUT", "/keys/theirs", {**body, "user": "stanley"})[0] == 200
 
 
 def test_a_body_with_a_field_that_the_release_does_not_know_is_refused(filled: Filled) -> None:
