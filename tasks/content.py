@@ -12,12 +12,13 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from rollout.codec import Malformed, canonical
-from rollout.content.compare import Comparison, What, compare, listed
+from rollout.content.compare import OVER_S, Comparison, What, compare, listed
 from rollout.content.convert import Target
-from rollout.content.items import ApiKey, Item, Key
+from rollout.content.items import ApiKey, Item, Key, shown
 from rollout.content.stream import Reader, passing
-from rollout.errors import Inhibited, Interrupted, PlanRefused, StepFailed, UsageError
+from rollout.errors import Inhibited, Interrupted, LinkLost, PlanRefused, StepFailed, Unreachable, UsageError
 from rollout.model import Deployment
+from rollout.quote import shell
 from tasks import age
 from tasks.content_import import COLLISIONS, Decision, apply, refuse, refuse_failures, remarks, told
 from tasks.content_sides import (
@@ -32,11 +33,14 @@ from tasks.content_sides import (
     refuse_while_open,
 )
 from tasks.edge import HOSTS_HELP, VERSION, Desk, command, desk, moment
+from tasks.export_files import PART
 
 if TYPE_CHECKING:
-    from tasks.content_archive import Archive, Writer
+    from tasks.content_archive import About, Archive, Writer
 
 SUFFIX = ".content"
+TAKE_UP_S = 3600  # how old what was read by an export that broke off may be
+_UNCOUNTED = ("skew", "executions", "shadowed")
 _EXECUTIONS = "action_execution_d_b"
 _FROM = {
     "from_": "the archive that content.export has written",
@@ -64,7 +68,7 @@ def export(c: Context, hosts: str = "", to: str = "", encrypt_to: list[str] | No
     age.recipients(encrypt_to)
     with desk(c) as sitting:
         deployments = sitting.select(hosts, whole=True).deployments
-        places = [placed(sitting, each) for each in deployments]
+        places = _left([placed(sitting, each) for each in deployments], to, sitting)
         for each in places:
             refuse_while_open(each)
         if sitting.dry:
@@ -83,16 +87,27 @@ def export(c: Context, hosts: str = "", to: str = "", encrypt_to: list[str] | No
                 sitting.out(json_.dumps({"schema": "stormlift.content.export/1", "archives": made}, indent=1))
 
 
+def _left(sources: list[Place], to: str, sitting: Desk) -> list[Place]:
+    """Those of SOURCES that have no archive yet; the others are named. Raises UsageError when none is left."""
+    there = [each for each in sources if _path(to, each.deployment).exists()]
+    if len(there) == len(sources):
+        names = ", ".join(str(_path(to, each.deployment)) for each in there)
+        raise UsageError(f"{names}: there already", "move it away, or name another folder: --to DIR")
+    for each in there:
+        sitting.say(f"{_path(to, each.deployment)}: is there already, and stays as it is")
+    return [each for each in sources if each not in there]
+
+
 def _path(to: str, deployment: Deployment) -> Path:
     return Path(to) / f"{deployment.name}{SUFFIX}"
 
 
 def _exported(sitting: Desk, source: Place, path: Path, encrypt_to: tuple[str, ...], quiet: bool) -> dict[str, Any]:
-    from tasks.content_archive import About, begin
+    from tasks.content_archive import About
 
     store = source.facts[source.host.name].store
     about = About(source.deployment.name, source.release, f"stormlift {VERSION}", time.time(), encrypt_to)
-    with closing(begin(path, about, encrypt_to)) as writer:
+    with closing(_begun(sitting, path, about, encrypt_to)) as writer:
         for part in PARTS:
             if not writer.has(part):
                 _part(sitting, source, writer, part, (store.collections if store else {}).get(_EXECUTIONS))
@@ -102,6 +117,21 @@ def _exported(sitting: Desk, source: Place, path: Path, encrypt_to: tuple[str, .
         sitting.out(f"{source.deployment.name}: {path}: {_counts(counts)}")
         sitting.out(f"  {_NOT_MOVED}")
     return {"archive": str(path), "deployment": source.deployment.name, "release": source.release, "parts": counts}
+
+
+def _begun(sitting: Desk, path: Path, about: "About", encrypt_to: tuple[str, ...]) -> "Writer":
+    """An archive that is begun, or taken up from one that broke off a while ago; what is older says too little of now."""
+    from tasks.content_archive import begin
+
+    writer = begin(path, about, encrypt_to)
+    if writer.parts and time.time() - writer.about.at > TAKE_UP_S:
+        sitting.say(f"{path}{PART}: is of {moment(writer.about.at)}, and begun anew")
+        writer.close()
+        Path(f"{path}{PART}").unlink()
+        return begin(path, about, encrypt_to)
+    for name in writer.parts:
+        sitting.say(f"{path}: {name} as they were at {moment(writer.about.at)}: taken up from an export that broke off")
+    return writer
 
 
 def _part(sitting: Desk, source: Place, writer: "Writer", part: str, executions: int | None) -> None:
@@ -118,7 +148,7 @@ def _part(sitting: Desk, source: Place, writer: "Writer", part: str, executions:
 
     def about() -> dict[str, Any]:
         end = reader.finish()
-        told = {"expired": end.expired, "shadowed": len(end.shadowed), "skew": skew}
+        told = {"expired": end.expired, "shadowed": end.shadowed.count, "odd": end.odd.count, "skew": skew}
         return {**counts.found, **told, **({"executions": executions} if executions is not None else {})}
 
     reader = Reader(counts.take, link.name)
@@ -154,9 +184,8 @@ class _Counts:
 
 
 def _counts(parts: dict[str, dict[str, Any]]) -> str:
-    words = [
-        f"{n} {sort.replace('_', ' ')}" for each in parts.values() for sort, n in each.items() if sort != "skew" and n
-    ]
+    sorts = [(sort, n) for each in parts.values() for sort, n in each.items() if sort not in _UNCOUNTED and n]
+    words = [f"{n} {sort.replace('_', ' ')}" for sort, n in sorts]
     return ", ".join(words) or "nothing"
 
 
@@ -192,27 +221,29 @@ def import_(
         [into] = places(sitting, hosts)
         refuse_while_open(into)
         target, salt = Target(into.release), bytes.fromhex(archive.manifest.salt)
-        _ready(sitting, into)
-        side, there = of_archive(archive, target, salt), of_host(sitting.fleet[into.host.name], into, target, salt)
-        decision = Decision(compare(side.prints, there.prints, time.time()), collisions)
+        _ready(sitting, into, any(each.about.get("secret_keys") for each in archive.manifest.parts.values()))
+        link = sitting.fleet[into.host.name]
+        side, there = of_archive(archive, target, salt), of_host(link, into, target, salt, new=True)
+        decision = Decision(compare(side.prints, there.prints, time.time(), OVER_S), collisions, there.prints)
         show = sitting.say if json or not sitting.dry else sitting.out
         show(f"{into.deployment.name} (st2 {into.release}, through {into.host.name}) <- {_of(archive)}")
         show("\n".join([*told(decision, side, side.prints), *_checklist(archive, side)]))
         refuse(decision, side, target)
         if not sitting.dry and decision.chosen:
             sitting.confirm(f"write {len(decision.chosen)} items into {into.deployment.name}?", yes)
-            _write(sitting, into, archive, decision)
-            there = of_host(sitting.fleet[into.host.name], into, target, salt)
+            there = _write(sitting, into, archive, decision)
         after = compare(side.prints, there.prints, time.time())
         if json:
             sitting.out(json_.dumps(_imported(into, archive, decision, after), indent=1))
         if not sitting.dry:
             _refuse_left(into, decision, after)
-            sitting.say(f"{into.deployment.name}: has all of it; prove it: {_verify(from_, identity, hosts)}")
+            kept = len(decision.differing) - len(decision.replaced)
+            but = f" but {kept} that differ and were kept" if kept else ""
+            sitting.say(f"{into.deployment.name}: has all of it{but}; prove it: {_verify(from_, identity, hosts)}")
 
 
 def _verify(archive: str, identity: str, hosts: str) -> str:
-    return f"invoke content.verify --from {archive} --identity {identity} --hosts {hosts}"
+    return shell(["invoke", "content.verify", "--from", archive, "--identity", identity, "--hosts", hosts])
 
 
 def _archive(from_: str, identity: str) -> "Archive":
@@ -231,7 +262,7 @@ def _of(archive: "Archive") -> str:
     return f"{about.deployment} (st2 {about.release}), exported {moment(about.at)}"
 
 
-def _ready(sitting: Desk, into: Place) -> None:
+def _ready(sitting: Desk, into: Place, secrets_come: bool) -> None:
     """Raise Inhibited where the instance could not take what is written."""
     if into.facts[into.host.name].hold:
         raise Inhibited(
@@ -239,8 +270,9 @@ def _ready(sitting: Desk, into: Place) -> None:
         )
     said = sitting.fleet[into.host.name].probe("move", "look", given=sitting.fleet.auth(into.host))
     try:
-        found = json_.loads(said.strip().splitlines()[-1])
-    except (ValueError, IndexError):
+        told = dict(json_.loads(said.strip().splitlines()[-1]))
+        found = {name: told[name] for name in ("answers", "let_in", "why", "crypto_key")}
+    except (ValueError, IndexError, KeyError, TypeError):
         raise StepFailed(f"{into.host.name}: what it says of its API cannot be read", AGAIN, log=said) from None
     if not found["answers"]:
         raise Inhibited(f"{into.host.name}: {found['why']}", f"invoke services.start --hosts {into.deployment.name}")
@@ -248,23 +280,30 @@ def _ready(sitting: Desk, into: Place) -> None:
         raise Inhibited(
             f"{into.host.name}: the API wants credentials", "say in the inventory where they come from: st2_auth"
         )
-    if found["crypto_key"] and Target(into.release).scoped:
+    if found["crypto_key"] and secrets_come:
         raise Inhibited(
             f"{into.host.name}: secrets cannot be encrypted there: {found['crypto_key']}",
             "st2-generate-symmetric-crypto-key makes a key; st2.conf names it; then st2ctl restart",
         )
 
 
-def _write(sitting: Desk, into: Place, archive: "Archive", decision: Decision) -> None:
-    run = f"import-{archive.about.id[:12]}"
+def _write(sitting: Desk, into: Place, archive: "Archive", decision: Decision) -> Side:
+    """Write, and give what is there then. What breaks off meanwhile has changed something."""
+    run, name = f"import-{archive.about.id[:12]}", into.host.name
     try:
         found = apply(sitting, into, archive, decision, run)
+        refuse_failures(into, found)
+        salt = bytes.fromhex(archive.manifest.salt)
+        return of_host(sitting.fleet[name], into, Target(into.release), salt, new=True)
+    except Unreachable as error:
+        raise LinkLost(
+            f"{error.message}; what was written until then stays", f"{AGAIN} writes the rest", host=name
+        ) from None
     except KeyboardInterrupt:
         raise Interrupted(
             f"{into.deployment.name}: stopped while items were written; those that are, stay",
             f"{AGAIN} writes the rest",
         ) from None
-    refuse_failures(into, found)
 
 
 def _refuse_left(into: Place, decision: Decision, after: Comparison) -> None:
@@ -280,8 +319,8 @@ def _refuse_left(into: Place, decision: Decision, after: Comparison) -> None:
 
 def _checklist(archive: "Archive", side: Side) -> list[str]:
     """What no software moves, as far as the archive tells."""
-    users = sorted({each.user for each in side.prints if each.kind == "apikey"})
-    owners = sorted({each.user for each in side.prints if each.user and each.kind == "key"})
+    users = sorted(shown(each) for each in side.owners)
+    owners = sorted({shown(each.user) for each in side.prints if each.user})
     lines = ["  for a person to do:"]
     if users:
         lines.append(f"    these users must be able to log in there, as API keys are theirs: {', '.join(users)}")
@@ -381,7 +420,7 @@ def _compared(sitting: Desk, archive: "Archive | None", source: str, hosts: str)
         assert old_place is not None
         side = of_host(sitting.fleet[old_place.host.name], old_place, target, salt)
         of = Of("", "", old_place.host.name, time.time())
-    there = of_host(sitting.fleet[new_place.host.name], new_place, target, salt)
+    there = of_host(sitting.fleet[new_place.host.name], new_place, target, salt, new=True)
     found = compare(side.prints, there.prints, time.time())
     about = {
         "at": time.time(),
@@ -402,5 +441,9 @@ def _keep(sitting: Desk, data: dict[str, Any], path: Path, sign_with: str) -> No
     if sign_with:
         from tasks import signing
 
-        signing.sign(path, Path(sign_with))
+        try:
+            signing.sign(path, Path(sign_with))
+        except UsageError:
+            path.unlink()  # the same command again writes it
+            raise
         sitting.say(f"{path}: signed; {signing.how_to_verify(path, Path(sign_with))}")

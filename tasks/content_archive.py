@@ -58,12 +58,12 @@ def begin(path: Path, about: About, encrypt_to: tuple[str, ...]) -> Writer:
 
 def put(path: Path, data: bytes) -> None:
     """Write DATA, no secret, into the new file PATH; it is on the disk when this returns. Raises UsageError, StepFailed."""
-    part = Path(f"{path}{PART}")
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")  # PATH.part may be somebody's that broke off
+    part = Path(f"{aside}{PART}")
     free(path, "name a new file")
     with disk(path, "the same command again writes it"):
         try:
-            part.unlink(missing_ok=True)
-            with opened(path) as file:
+            with opened(aside) as file:
                 file.write(data)
             os.rename(part, path)
             synced(path.parent)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rollout.codec import canonical
 from rollout.content.compare import Comparison, Prints, What, group, listed
 from rollout.content.convert import Target, left, written
-from rollout.content.items import Identity, Item
+from rollout.content.items import Identity, Item, shown
 from rollout.errors import Inhibited, PlanRefused, StepFailed
 from rollout.journal import VERSION as JOURNAL_VERSION
-from tasks.content_sides import AGAIN, Place, Side, each_part
+from tasks.content_sides import AGAIN, Place, Side, each_part, of_host
 from tasks.edge import VERSION, Desk
 
 if TYPE_CHECKING:
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 COLLISIONS = ("stop", "keep", "replace")
 _APPLIED = "@stormlift-applied "
 _BUFFER = 1 << 15
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What an import does: items that are `new` are written, `collisions` are kept as they are there or replaced."""
+    """What an import does: items that are `new` are written, `collisions` are kept as they are there or replaced.
+
+    `there` is what it was decided from.
+    """
 
     comparison: Comparison
     collisions: str
+    there: Prints = field(default_factory=dict)
 
     @property
     def new(self) -> tuple[Identity, ...]:
@@ -73,7 +78,7 @@ def told(decision: Decision, side: Side, names: Prints) -> list[str]:
         mine = [each for each in names if group(each) == what]
         new = sum(1 for each in mine if decision.comparison.found[each] is What.MISSING)
         same = sum(1 for each in mine if decision.comparison.found[each] is What.SAME)
-        other = len(mine) - new - same
+        other = sum(1 for each in mine if decision.comparison.found[each] in (What.DIFFERS, What.EXPIRY))
         lines.append(f"  {what}: {len(mine)}, of them {new} new, {same} there already, {other} there and different")
     if decision.differing:
         does = {"keep": "kept as they are there", "replace": "replaced", "stop": "not decided: --collisions"}
@@ -92,9 +97,11 @@ def remarks(side: Side) -> list[str]:
             f"  {len(side.stale)} keys stood under a form that st2 {side.release} does not read; they come as they were meant:"
         )
         lines += [f"    {each}" for each in listed(side.stale)]
-    if side.shadowed:
-        lines.append(f"  hidden behind a key of the same name in the form that st2 {side.release} reads, and left:")
-        lines += [f"    {each}" for each in side.shadowed[:20]]
+    hidden = f"  hidden behind a key of the same name in the form that st2 {side.release} reads, and left"
+    for words, found in ((hidden, side.shadowed), ("  what no instance could take, so left", side.odd)):
+        if found.count:
+            lines.append(f"{words}: {found.count}")
+            lines += [f"    {shown(each)}" for each in found.names[:_SHOWN]]
     return lines
 
 
@@ -122,13 +129,35 @@ def apply(sitting: Desk, place: Place, archive: "Archive", decision: Decision, r
     fence = 1 + max(each.fence for each in place.facts.values())
     me = sitting.me(run, "")
     with DeploymentLock(place.deployment.name, links, me, "content.import", archive.about.id, fence, sitting.say):
-        _record(links.values(), sitting, place, archive, run, "content-begun", {})
         link, auth = links[place.host.name], sitting.fleet.auth(place.host)
+        refuse_moved(place, decision, of_host(link, place, Target(place.release), _salt(archive), new=True))
+        _record(links.values(), sitting, place, archive, run, "content-begun", {})
         said = link.deliver(_poured(archive, decision, Target(place.release)), "move", "apply", link.token, given=auth)
         found = _read(link.name, said)
         data = {"written": found.written, "failures": found.failures}
         _record(links.values(), sitting, place, archive, run, "content-written", data)
     return found
+
+
+def refuse_moved(place: Place, decision: Decision, there: Side) -> None:
+    """Raise Inhibited where what DECISION was made from is no more so: an import overwrites nothing that was not shown."""
+
+    def digest(prints: Prints, each: Identity) -> bytes | None:
+        return (
+            prints[each].digest if each in prints else None
+        )  # expiries are read by two clocks, and never quite the same
+
+    moved = sorted(each for each in decision.chosen if digest(decision.there, each) != digest(there.prints, each))
+    if moved:
+        names = "; ".join(listed(moved))
+        raise Inhibited(
+            f"{place.deployment.name}: {len(moved)} items have changed there since they were compared: {names}",
+            f"{AGAIN} compares anew",
+        )
+
+
+def _salt(archive: "Archive") -> bytes:
+    return bytes.fromhex(archive.manifest.salt)
 
 
 def _record(
@@ -153,7 +182,7 @@ def _poured(archive: "Archive", decision: Decision, target: Target) -> "Pour":
     chosen, replaced = decision.chosen, decision.replaced
 
     def pour(give: Any) -> None:
-        count, buffer = 0, bytearray()
+        count, buffer, now = 0, bytearray(), time.time()
 
         def line(data: dict[str, Any]) -> None:
             nonlocal buffer
@@ -164,7 +193,8 @@ def _poured(archive: "Archive", decision: Decision, target: Target) -> "Pour":
 
         def take(item: Item, skew: float) -> None:
             nonlocal count
-            expires, now = None if item.expires is None else item.expires + skew, time.time()
+            # Of the moment in which this began: the host knows how long ago that is when it writes.
+            expires = None if item.expires is None else item.expires + skew
             seconds = left(expires, now)
             if item.identity in chosen and (seconds is None or seconds > 0):
                 line(written(item, target, expires, now, replace=item.identity in replaced))

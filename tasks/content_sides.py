@@ -10,8 +10,8 @@ from rollout import journal
 from rollout.codec import Malformed
 from rollout.content.compare import Prints
 from rollout.content.convert import Target, comparable, lost
-from rollout.content.items import Identity, Item, Key, print_of
-from rollout.content.stream import End, Reader, passing
+from rollout.content.items import ApiKey, Identity, Item, Key, print_of
+from rollout.content.stream import End, Named, Reader, passing
 from rollout.errors import PlanRefused, StepFailed
 from rollout.facts import Facts
 from rollout.model import Deployment, Host
@@ -29,32 +29,47 @@ AGAIN = "the same command again"
 @dataclass
 class Side:
     """What one side has, and what it has to tell: which items the other side's release cannot hold, which are stale, what
-    expired before it was read or stands in the shadow of another key."""
+    expired before it was read, stands in the shadow of another key, or is odd; whose the API keys are.
+
+    Of a `new` side what is stale does not count: its st2 does not see it.
+    """
 
     name: str
     release: str
+    new: bool = False
     prints: Prints = field(default_factory=dict)
     lost: dict[Identity, str] = field(default_factory=dict)
     stale: list[Identity] = field(default_factory=list)
     expired: int = 0
-    shadowed: list[str] = field(default_factory=list)
+    shadowed: Named = field(default_factory=Named)
+    odd: Named = field(default_factory=Named)
+    owners: set[str] = field(default_factory=set)
 
     def take(self, item: Item, target: Target, salt: bytes, skew: float) -> None:
         """Add ITEM, as an instance of TARGET would give it back; SKEW is the controller's clock less the host's."""
         identity = item.identity
         if identity in self.prints:
             raise Malformed(f"{self.name}: {identity} comes twice")
-        if why := lost(item, target):
-            self.lost[identity] = why
         if isinstance(item, Key) and item.stale:
             self.stale.append(identity)
+            if self.new:
+                return
+        if why := lost(item, target):
+            self.lost[identity] = why
+        if isinstance(item, ApiKey):
+            self.owners.add(item.user)
         expires = None if item.expires is None else item.expires + skew
         self.prints[identity] = print_of(comparable(item, target), salt, expires)
 
     def tell(self, end: End) -> None:
         """Add what the end of a part tells."""
         self.expired += end.expired
-        self.shadowed += end.shadowed
+        self.shadowed, self.odd = joined(self.shadowed, end.shadowed), joined(self.odd, end.odd)
+
+
+def joined(one: Named, other: Named) -> Named:
+    """The names of both parts of a side."""
+    return Named((*one.names, *other.names), one.count + other.count)
 
 
 @dataclass(frozen=True)
@@ -108,9 +123,9 @@ def refuse_while_open(place: Place) -> None:
             )
 
 
-def of_host(link: "RemoteHost", place: Place, target: Target, salt: bytes) -> Side:
+def of_host(link: "RemoteHost", place: Place, target: Target, salt: bytes, *, new: bool = False) -> Side:
     """What the instance of PLACE has now. Raises Unreachable, StepFailed."""
-    side = Side(place.deployment.name, place.release)
+    side = Side(place.deployment.name, place.release, new)
     skew: list[float] = []
 
     def take(item: Item) -> None:
@@ -149,10 +164,17 @@ def of_archive(archive: "Archive", target: Target, salt: bytes) -> Side:
 
 
 def each_part(archive: "Archive", take: Take) -> Iterable[End]:
-    """Give every item of ARCHIVE to TAKE, with the skew of the host that it came from; the end of each part is given back."""
+    """Give every item of ARCHIVE to TAKE, with the skew of the host that it came from; the end of each part is given back.
+
+    Raises StepFailed: a part is not what an export writes.
+    """
     for name in PARTS:
         about = archive.manifest.parts[name].about
         skew = float(about.get("skew", 0.0))
         reader = Reader(lambda item, skew=skew: take(item, skew), f"{archive.path}: {name}")  # type: ignore[misc]
-        archive.pour(name, reader.feed)
-        yield reader.finish()
+        try:
+            archive.pour(name, reader.feed)
+            end = reader.finish()
+        except Malformed as error:
+            raise StepFailed(str(error), "export again, into another folder") from None
+        yield end

@@ -24,7 +24,8 @@ APPLIED = "@stormlift-applied "
 TAKEN_OVER = 77
 LOOK_EVERY_S = 1.0  # at the lock: whoever lost it writes no more
 MOST_FAILURES = 20
-MOST_LINE = 64 << 20
+MOST_LINE = 128 << 20
+_OTHERS = "when RBAC is enabled"
 WRITE_SECONDS = 60
 PAGE = 100  # the most that the API gives at a time
 NOTHING = "/v1/keys?prefix=stormlift-looks-for-none"  # 1.4 knows no other parameter
@@ -41,7 +42,7 @@ class Lock(object):
     """Whether the lock is still that of who held it at first, looked at once a second."""
 
     def __init__(self, path):
-        self._path, self._next = path, 0.0
+        self._path, self._last = path, 0.0
         self._token = self._found()
 
     def _found(self):
@@ -52,9 +53,9 @@ class Lock(object):
             return ""
 
     def held(self):
-        if time.time() < self._next:
+        if 0 <= time.time() - self._last < LOOK_EVERY_S:  # a clock may be set back
             return
-        self._next = time.time() + LOOK_EVERY_S
+        self._last = time.time()
         if not self._token or self._found() != self._token:
             raise TakenOver("another controller took over")
 
@@ -75,7 +76,7 @@ class Keys(object):
         self._api, self._others, self._set_up = api, True, False
 
     def write(self, item):
-        if not addressable(item["name"]) or (item.get("user") and not self._others):
+        if not addressable(item["name"] + (item.get("user") or "")) or (item.get("user") and not self._others):
             self.through_models(item)
             return
         body = dict((name, item[name]) for name in ("name", "value", "scope", "user", "secret", "ttl") if item.get(name))
@@ -83,7 +84,7 @@ class Keys(object):
         try:
             self._api.ask("PUT", "/v1/keys/" + quote(item["name"], safe=""), body)
         except Refused as error:
-            if error.status != 403 or not item.get("user"):
+            if error.status != 403 or not item.get("user") or _OTHERS not in error.words:
                 raise
             self._others = False
             self.through_models(item)
@@ -118,7 +119,7 @@ class Keys(object):
 
 
 def addressable(name):
-    """Whether the API of every release finds a key of this NAME."""
+    """Whether the API of every release finds a key of this NAME; it locks by the user's as well."""
     return all(" " <= each < "\x7f" for each in name) and "/" not in name and name.strip(".") != ""
 
 
@@ -188,6 +189,7 @@ def apply(lock):
         raise Wrong("st2's API on this host wants credentials, and has let in none of those that were given")
     writers = dict((kind, made(api)) for kind, made in KINDS.items())
     say(READY)
+    begun = time.time()
     written, failures, told, whole = {}, 0, [], False
     for item in items(getattr(sys.stdin, "buffer", sys.stdin)):
         holder.held()
@@ -195,6 +197,11 @@ def apply(lock):
         if kind == "end":
             whole = item["records"] == sum(written.values()) + failures
             break
+        if item.get("ttl"):  # what was left when this began; what is sent may wait for minutes in the channel
+            item["ttl"] -= int(max(0, time.time() - begun))
+            if item["ttl"] <= 0:
+                written["expired"] = written.get("expired", 0) + 1
+                continue
         try:
             writers[kind].write(item)
             written[kind] = written.get(kind, 0) + 1
@@ -215,7 +222,7 @@ def apply(lock):
 
 def failure(item, words):
     return {"kind": item["kind"], "scope": item.get("scope") or "", "user": item.get("user") or "",
-            "name": item.get("name") or "", "why": words}  # fmt: skip
+            "name": item.get("name") or (item.get("key_hash") or "")[:8], "why": words}  # fmt: skip
 
 
 def items(source):

@@ -20,6 +20,8 @@ from store_server import CONF, Way, Wrong, client_of, options_of, speaking
 MARK = b"@stormlift-content "
 SCHEMA = "stormlift.content/1"
 KEYS, API_KEYS = "key_value_pair_d_b", "api_key_d_b"
+PATIENCE = 60  # seconds, for an answer of the database
+MOST_TOLD = 100
 CRYPTO_KEY = "/etc/st2/keys/datastore_key.json"
 # What st2's EscapedDictField writes for them in the names of a dictionary (st2common/fields.py).
 _DOT, _DOLLAR = u"\uff0e", u"\uff04"
@@ -53,6 +55,7 @@ class Lines(object):
 
     def head(self, **told):
         self._out.write(MARK + json.dumps(dict(told, schema=SCHEMA), sort_keys=True).encode("ascii") + b"\n")
+        self._out.flush()  # its clock is compared with another one when it comes
 
     def line(self, **told):
         text = json.dumps(told, sort_keys=True).encode("ascii") + b"\n"
@@ -111,16 +114,21 @@ def expiry(document):
 
 
 def read_keys(db, lines):
-    """Every key, and in the end how many had expired, and which stale ones a live one has taken the place of."""
+    """Every key, and in the end how many had expired, which stale ones a live one has taken the place of, and which are odd."""
     live, decrypted = scopes_of(numbers(release())), None
-    seen, shadowed, expired, now = set(), [], 0, time.time()
+    seen, came, shadowed, odd, expired, now = set(), set(), [], [], 0, time.time()
     for stale in (False, True) if live else (False,):
         for document in db[KEYS].find():
-            if live and (document.get("scope") not in live) != stale:
+            # An old storage engine may give a document twice when it moves meanwhile.
+            if (live and (document.get("scope") not in live) != stale) or document["_id"] in came:
                 continue
+            came.add(document["_id"])
             identity = named(document)
-            if stale and identity in seen:
-                shadowed.append("/".join(part for part in identity if part))
+            if odd_of(document, identity):
+                odd.append(" ".join([part for part in identity if part] + [odd_of(document, identity)]))
+                continue
+            if identity in seen:
+                shadowed.append(" ".join(part for part in identity if part))
                 continue
             seen.add(identity)
             ends = expiry(document)
@@ -131,8 +139,9 @@ def read_keys(db, lines):
             if secret:
                 decrypted = decrypted or decrypter(crypto_key_path())
             lines.line(kind="key", scope=identity[0], user=identity[1], name=identity[2], secret=secret, expires=ends,
-                       stale=stale, value=opened(value, identity, decrypted) if secret else text_of(value, identity))  # fmt: skip
-    return {"expired": expired, "shadowed": sorted(shadowed)[:100], "shadows": len(shadowed)}
+                       stale=stale, value=opened(value, identity, decrypted) if secret else value)  # fmt: skip
+    return {"expired": expired, "shadowed": sorted(shadowed)[:MOST_TOLD], "shadows": len(shadowed),
+            "odd": sorted(odd)[:MOST_TOLD], "odds": len(odd)}  # fmt: skip
 
 
 def opened(value, identity, decrypted):
@@ -143,10 +152,11 @@ def opened(value, identity, decrypted):
         raise Wrong("the value of the key %s cannot be decrypted with %s (%s)" % words)
 
 
-def text_of(value, identity):
-    if isinstance(value, (type(u""), str)):
-        return value
-    raise Wrong("the value of the key %s is no text" % " ".join(part for part in identity if part))
+def odd_of(document, identity):
+    """What no instance could take of a key, or ""."""
+    if not identity[2] or (identity[0] == "user" and not identity[1]):
+        return "(without a user or a name)"
+    return "" if isinstance(document.get("value"), (type(u""), str)) else "(its value is no text)"
 
 
 # --- API keys ------------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ def read(*parts):
     way = Way()
     lines, told = Lines(getattr(sys.stdout, "buffer", sys.stdout)), {}
     with speaking(way):
-        db = client_of(way)[way.db]
+        db = client_of(way, patience=PATIENCE)[way.db]
         lines.head(release=release(), at=time.time(), host=os.uname()[1], parts=list(parts))
         for part in parts:
             told[part] = PARTS[part](db, lines)

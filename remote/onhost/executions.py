@@ -6,7 +6,7 @@ with the reason.
 
 import sys
 
-from st2_api import Api
+from st2_api import Api, Refused, Silence
 
 try:
     from urllib.parse import urlencode
@@ -49,9 +49,10 @@ def main():
 
 try:
     said = main()
-except Exception as error:  # down, or none on this host: a look, not a failure
-    said = str(error) or type(error).__name__
-    said = "executions-unknown 1 " + (said if "API" in said else "st2's API does not answer on this host: " + said)
+except (Refused, Silence) as error:  # down, or none on this host: a look, not a failure
+    said = "executions-unknown 1 %s" % error
+except Exception as error:  # its text is somebody else's, and may quote anything
+    said = "executions-unknown 1 st2's API on this host cannot be asked: %s" % type(error).__name__
 if said:
     print(said)
 sys.exit(0)

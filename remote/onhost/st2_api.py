@@ -5,16 +5,18 @@ configuration, then the token that it has kept from its last login. With a passw
 write a token into st2's database.
 """
 
+import io
 import json
 import os
+import re
 import socket
 
 try:
-    from configparser import RawConfigParser
+    from configparser import Error, RawConfigParser
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
     from urllib.parse import urlsplit
 except ImportError:
-    from ConfigParser import RawConfigParser
+    from ConfigParser import Error, RawConfigParser
     from httplib import HTTPConnection, HTTPException, HTTPSConnection
     from urlparse import urlsplit
 
@@ -40,22 +42,41 @@ def credentials():
     """Headers, one after the other: the first that is let in counts."""
     found = [{}]  # a st2 without authentication asks nobody
     given = (("X-Auth-Token", "ST2_AUTH_TOKEN"), ("St2-Api-Key", "ST2_API_KEY"))
-    told = [{header: os.environ[name]} for header, name in given if os.environ.get(name)]
+    told = [{header: sendable(os.environ[name])} for header, name in given if os.environ.get(name)]
     if told:
         return found + told
-    parser = RawConfigParser()
-    parser.read(os.path.join(CLIENT, "config"))
-
-    def value(option):
-        return parser.get("credentials", option) if parser.has_option("credentials", option) else ""
-
-    if value("api_key"):
-        found.append({"St2-Api-Key": value("api_key")})
+    found += [{"St2-Api-Key": sendable(key)} for key in [client_key()] if key]
     for name in sorted(os.listdir(CLIENT)) if os.path.isdir(CLIENT) else ():
         if name.startswith("token-"):
-            with open(os.path.join(CLIENT, name)) as file:
-                found.append({"X-Auth-Token": str(json.load(file).get("token", ""))})
+            try:
+                with open(os.path.join(CLIENT, name)) as file:
+                    found.append({"X-Auth-Token": sendable(json.load(file)["token"])})
+            except (EnvironmentError, ValueError, KeyError, TypeError):  # the client makes it anew as well
+                continue
     return found
+
+
+def client_key():
+    """The api_key of root's client, or "": a file that the client itself cannot read has none. No error's text is said: it quotes
+    the line."""
+    try:
+        parser = RawConfigParser(strict=False)
+    except TypeError:  # Python 2.7 is never strict
+        parser = RawConfigParser()
+    try:
+        with io.open(os.path.join(CLIENT, "config"), encoding="utf-8", errors="replace") as conf:
+            getattr(parser, "read_file", getattr(parser, "readfp", None))(conf)
+    except (EnvironmentError, Error):
+        return ""
+    return parser.get("credentials", "api_key") if parser.has_option("credentials", "api_key") else ""
+
+
+def sendable(word):
+    """WORD as the value of a header, or Silence: the library that would refuse it quotes it."""
+    word = word.strip()
+    if not re.match(r"[\x21-\x7e]+\Z", word):
+        raise Silence("the credentials for st2's API are not one word of plain characters")
+    return str(word)
 
 
 class Api(object):

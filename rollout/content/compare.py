@@ -12,7 +12,7 @@ from rollout.content.items import Identity, Print
 
 # Seconds by which two expiries may differ: one is carried as what is left, and clocks are read over links.
 EXPIRY_S = 120
-# Seconds before its end from which on a key counts as gone: it may be when the other side is read.
+# Seconds before its end from which on it is not worth while to write a key.
 OVER_S = 5
 _SHOWN = 20
 
@@ -30,10 +30,13 @@ class What(str, Enum):
 Prints = dict[Identity, Print]
 
 
-def held(old: Print, new: Print | None, now: float) -> What:
-    """How an item stands on the new side, which may not have it, at NOW by the controller's clock."""
+def held(old: Print, new: Print | None, now: float, slack: float = EXPIRY_S) -> What:
+    """How an item stands on the new side, which may not have it, at NOW by the controller's clock.
+
+    One that ends within SLACK seconds may be gone there already.
+    """
     if new is None:
-        return What.EXPIRED if old.expires is not None and old.expires <= now + OVER_S else What.MISSING
+        return What.EXPIRED if old.expires is not None and old.expires <= now + slack else What.MISSING
     if new.digest != old.digest:
         return What.DIFFERS
     if (old.expires is None) != (new.expires is None):
@@ -60,9 +63,11 @@ class Comparison:
         return all(what in (What.SAME, What.EXPIRED) for what in self.found.values())
 
 
-def compare(old: Mapping[Identity, Print], new: Mapping[Identity, Print], now: float) -> Comparison:
-    """How everything of OLD stands in NEW, which was read at NOW by the controller's clock."""
-    found = {each: held(print_, new.get(each), now) for each, print_ in old.items()}
+def compare(
+    old: Mapping[Identity, Print], new: Mapping[Identity, Print], now: float, slack: float = EXPIRY_S
+) -> Comparison:
+    """How everything of OLD stands in NEW, which was read at NOW by the controller's clock; SLACK as for `held`."""
+    found = {each: held(print_, new.get(each), now, slack) for each, print_ in old.items()}
     return Comparison(found, tuple(sorted((each for each in new if each not in old), key=_sorted)))
 
 

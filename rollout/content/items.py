@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import math
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -13,9 +14,9 @@ SYSTEM, USER = "system", "user"
 _SHOWN_OF_A_HASH = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Identity:
-    """What tells one item from every other; of an API key `name` is the digest that st2 stores of it."""
+    """What tells one item from every other; of an API key `name` is the digest that st2 stores of it, whoever has it."""
 
     kind: str
     name: str
@@ -24,9 +25,14 @@ class Identity:
 
     def __str__(self) -> str:
         if self.kind == "apikey":
-            return f"API key {self.name[:_SHOWN_OF_A_HASH]}... of {self.user}"
-        whose = f"of {self.user}" if self.scope == USER else "of the system"
-        return f"key {json.dumps(self.name, ensure_ascii=False)} {whose}"
+            return f"API key {shown(self.name[:_SHOWN_OF_A_HASH])}..."
+        whose = f"of {shown(self.user)}" if self.scope == USER else "of the system"
+        return f'key "{shown(self.name)}" {whose}'
+
+
+def shown(text: str) -> str:
+    """TEXT as it may stand on a screen: what would move the cursor or change colours is spelled out."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,13 @@ class ApiKey:
 
     @property
     def identity(self) -> Identity:
-        """Its user and digest."""
-        return Identity("apikey", self.key_hash, user=self.user)
+        """Its digest: there is one of each in an instance."""
+        return Identity("apikey", self.key_hash)
 
     @property
     def content(self) -> Any:
         """What two of one identity have in common when they are equal; when it was made cannot be carried."""
-        return [self.metadata, self.enabled]
+        return [self.user, self.metadata, self.enabled]
 
 
 Item = Key | ApiKey
@@ -110,6 +116,8 @@ def item(data: Any, place: str) -> Item:
         line = decode(_KeyLine, data, place)
         if line.scope not in (SYSTEM, USER) or (line.scope == USER) != bool(line.user) or not line.name:
             raise Malformed(f"{place}: a key has a scope, a name, and a user where the scope is one's")
+        if line.expires is not None and not math.isfinite(line.expires):
+            raise Malformed(f"{place}.expires: is no moment")
         return Key(line.name, Secret(line.value), line.scope, line.user, line.secret, line.expires, line.stale)
     if kind == "apikey":
         found = decode(_ApiKeyLine, data, place)

@@ -15,7 +15,7 @@ from rollout.content.items import Item, item
 MARK = b"@stormlift-content "
 SCHEMA = "stormlift.content/1"
 _MOST_NOISE = 1 << 20
-_MOST_LINE = 64 << 20  # a document of MongoDB has 16 MiB at most, and JSON may spell a byte with six
+_MOST_LINE = 128 << 20  # a document of MongoDB has 16 MiB at most, and JSON may spell a byte with six
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,32 @@ class End:
     @property
     def expired(self) -> int:
         """Keys that had expired before they were read, and stayed."""
-        return sum(int(each.get("expired", 0)) for each in self.told.values())
+        return self._count("expired")
 
     @property
-    def shadowed(self) -> tuple[str, ...]:
-        """Names of keys in a form that the release does not read, whose place another has taken; a hundred at most."""
-        return tuple(str(name) for each in self.told.values() for name in each.get("shadowed", ()))
+    def shadowed(self) -> "Named":
+        """Keys in a form that the release does not read, whose place another has taken."""
+        return Named(self._names("shadowed"), self._count("shadows"))
+
+    @property
+    def odd(self) -> "Named":
+        """Keys that no instance could take, with why."""
+        return Named(self._names("odd"), self._count("odds"))
+
+    def _count(self, what: str) -> int:
+        return sum(found for each in self.told.values() if isinstance(found := each.get(what), int))
+
+    def _names(self, what: str) -> tuple[str, ...]:
+        lists = [found for each in self.told.values() if isinstance(found := each.get(what), list)]
+        return tuple(name for found in lists for name in found if isinstance(name, str))
+
+
+@dataclass(frozen=True)
+class Named:
+    """The first of some names, and how many there are in all."""
+
+    names: tuple[str, ...] = ()
+    count: int = 0
 
 
 def from_mark(blocks: Iterator[bytes]) -> Iterator[bytes]:

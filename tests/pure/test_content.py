@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rollout.codec import Malformed
 from rollout.content import certificate
-from rollout.content.compare import EXPIRY_S, Comparison, What, compare, held, listed, totals
+from rollout.content.compare import EXPIRY_S, OVER_S, Comparison, What, compare, held, listed, totals
 from rollout.content.convert import Target, comparable, left, lost, written
 from rollout.content.items import ApiKey, Identity, Item, Key, Print, item, print_of
-from rollout.content.stream import MARK, Reader, passing
+from rollout.content.stream import MARK, Named, Reader, passing
 from rollout.secret import Secret
 
 SALT, CANARY = b"s" * 32, "canary-of-a-value"
@@ -57,7 +57,7 @@ def test_a_stream_may_come_in_pieces_of_any_size(size: int) -> None:
     )
     assert [each.identity for each in found] == [
         Identity("key", "a", "system"),
-        Identity("apikey", "ab" * 64, user="ann"),
+        Identity("apikey", "ab" * 64),
         Identity("key", "b/c", "user", "ann"),
     ]
 
@@ -175,14 +175,17 @@ def test_no_change_of_an_item_goes_unseen(a: str, b: str, secret_a: bool, secret
 )
 def test_an_expiry_may_be_off_by_what_links_and_clocks_cost(old: float | None, new: float | None, what: What) -> None:
     assert held(Print(b"x", old), Print(b"x", new), -9.0) is what
-    assert held(Print(b"x", old), None, -9.0) is What.MISSING
+    assert held(Print(b"x", old), None, -999.0) is What.MISSING
     assert held(Print(b"x", old), Print(b"y", new), -9.0) is What.DIFFERS
 
 
 def test_a_key_that_has_expired_meanwhile_is_not_missed() -> None:
     old, over = Identity("key", "a", "system"), Print(b"x", 100.0)
-    assert [held(over, None, now) for now in (90.0, 95.0, 101.0)] == [What.MISSING, What.EXPIRED, What.EXPIRED]
-    assert compare({old: over}, {}, 101.0).equal and not compare({old: over}, {}, 90.0).equal
+    ends = [held(over, None, now, OVER_S) for now in (90.0, 95.0, 101.0)]
+    assert ends == [What.MISSING, What.EXPIRED, What.EXPIRED]
+    assert compare({old: over}, {}, 101.0).equal and not compare({old: over}, {}, 90.0, OVER_S).equal
+    # It may have ended a little sooner there, as expiries are carried.
+    assert held(over, None, 100.0 - EXPIRY_S) is What.EXPIRED and held(over, None, 99.0 - EXPIRY_S) is What.MISSING
     assert held(Print(b"x"), None, 1e12) is What.MISSING
 
 
@@ -209,7 +212,7 @@ def test_a_certificate_names_what_differs_and_holds_no_value_and_no_digest_of_an
     assert [each["what"] for each in data["differences"]] == ["missing", "missing", "differs"]
     assert CANARY not in text + dump and "cd" * 64 not in text + dump
     for words in ('missing: key "k7" of the system', 'differs: key "mine" of ann', "29 of 30 the same", "NOT equal: 3",
-                  "missing: API key cdcdcdcd... of bob", "1 items of its own", "1 keys have expired"):  # fmt: skip
+                  "missing: API key cdcdcdcd...", "1 items of its own", "1 keys have expired"):  # fmt: skip
         assert words in text, text
     whole = certificate.certificate(*sides, (old, old), compare(old, old, 0.0), {})
     assert whole["equal"] and certificate.text(whole).endswith("\nequal")
@@ -219,6 +222,24 @@ def test_long_lists_are_cut_and_counted() -> None:
     names = [Identity("key", f"k{n:02}", "system") for n in range(25)]
     assert len(listed(names)) == 21 and listed(names)[-1] == "and 5 more" and len(listed(names[:20])) == 20
     assert Comparison().equal
+
+
+def test_what_would_act_on_a_screen_is_spelled_out() -> None:
+    assert str(Identity("key", "a\x1b[2J\u009b\n\u202e", "user", "b\x07")) == (
+        'key "a\\u001b[2J\\u009b\\n\\u202e" of b\\u0007'
+    )
+    assert str(Identity("key", "k\u00e4se \u65e5", "system")) == 'key "k\u00e4se \u65e5" of the system'
+
+
+def test_what_a_host_tells_beside_its_items_is_believed_in_no_type() -> None:
+    end = Reader(lambda each: None, "box")
+    end.feed(
+        stream(told={"keys": {"expired": "x", "shadowed": 3, "odd": ["a", 7], "odds": 2}, "apikeys": {"expired": 1}})
+    )
+    found = end.finish()
+    assert (found.expired, found.shadowed, found.odd.names, found.odd.count) == (1, Named(), ("a",), 2)
+    with pytest.raises(Malformed, match="is no moment"):
+        read(stream(KEY).replace(b'"expires": null', b'"expires": NaN'))
 
 
 def test_an_item_has_one_place_for_every_mistake() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -207,10 +208,105 @@ def test_stale_forms_come_as_they_were_meant_unless_a_live_key_has_their_name(de
     old.documents = {KEYS: [*rows, key(old, "c", CANARY)], API_KEYS: []}
     desk.export()
     told = desk.import_()
-    assert "2 keys stood under a form that st2 2.2.1 does not read" in told.stderr and "system/a" in told.stderr, (
+    assert "2 keys stood under a form that st2 2.2.1 does not read" in told.stderr and "system a" in told.stderr, (
         told.stderr
     )
     assert there(desk) == {("", "a"): (CANARY, False), ("", "b"): (CANARY, True), ("", "c"): (CANARY, False)}
+
+
+def test_what_the_new_release_does_not_see_counts_as_missing_there(desk: Desk) -> None:
+    filled(desk)
+    left_over = key(desk.new, "region", f"{CANARY} of region\n", "system")
+    desk.new.documents = {KEYS: [left_over], API_KEYS: []}
+    desk.export()
+    desk.import_()
+    assert desk.new.opened()["st2kv.system", "region"] == (f"{CANARY} of region\n", False) and desk.verify()["equal"]
+
+
+def test_what_no_instance_could_take_is_named_and_left(desk: Desk) -> None:
+    old = desk.old
+    rows = [key(old, "a", CANARY, "st2kv.system"), key(old, "nobody's", CANARY, "st2kv.user")]
+    old.documents = {KEYS: [*rows, {**key(old, "none", "", "st2kv.system"), "value": None}], API_KEYS: []}
+    assert "2 odd" in desk.export().stdout
+    told = desk.import_().stderr
+    assert "what no instance could take, so left: 2" in told and "none (its value is no text)" in told, told
+    assert there(desk) == {("", "a"): (CANARY, False)}
+
+
+def test_what_waits_on_its_way_expires_when_it_would_have(desk: Desk) -> None:
+    old, ends = desk.old, time.time() + DAY_S
+    rows = [key(old, "a", CANARY, "st2kv.system"), key(old, "b", CANARY, "st2kv.system", expire_timestamp=ends)]
+    old.documents = {KEYS: rows, API_KEYS: []}
+    desk.export()
+    desk.new.before_put = lambda body: time.sleep(3.0 if body["name"] == "a" else 0.0)
+    desk.import_()
+    (lives,) = (each for each in desk.new.documents[KEYS] if each["name"] == "b")
+    assert abs(lives["expire_timestamp"] - ends) < 2
+
+
+def test_a_link_that_breaks_while_items_are_written_leaves_what_is_written(desk: Desk) -> None:
+    wanted = filled(desk)
+    desk.export()
+
+    def cut(_: dict[str, Any]) -> None:
+        if desk.new.puts == 3:
+            desk.new.box.cut()
+
+    desk.new.before_put = cut
+    broken = desk.import_(code=3)
+    assert "what was written until then stays" in broken.stderr and "writes the rest" in broken.stderr, broken.stderr
+    desk.new.before_put = lambda body: None
+    desk.import_()
+    assert there(desk) == wanted
+
+
+def test_of_several_deployments_those_that_are_left_are_exported(desk: Desk) -> None:
+    filled(desk)
+    desk.new.documents = {KEYS: [key(desk.new, "a", CANARY, "st2kv.system")], API_KEYS: []}
+    (desk.new.box.directory / "store.json").rename(desk.new.box.directory / "away.json")
+    both = (
+        "content.export",
+        "--hosts",
+        "before,after",
+        "--to",
+        str(desk.to),
+        "--encrypt-to",
+        str(desk.identity.to_public()),
+    )
+    desk.types(*both, code=3)
+    assert desk.archive.exists() and not (desk.to / "after.content").exists()
+    (desk.new.box.directory / "away.json").rename(desk.new.box.directory / "store.json")
+    again = desk.types(*both)
+    assert "stays as it is" in again.stderr and (desk.to / "after.content").exists()
+    assert "there already" in desk.types(*both, code=2).stderr
+
+
+def test_an_export_that_broke_off_long_ago_is_begun_anew(desk: Desk) -> None:
+    filled(desk)
+    desk.export()
+    # As it lies there without its end, which is what a killed export leaves.
+    whole, part = desk.archive.read_bytes(), Path(f"{desk.archive}.part")
+    part.write_bytes(whole[: whole.index(b"manifest.json.age")])
+    part.chmod(0o600)
+    desk.archive.unlink()
+    assert "keys as they were at" in desk.export().stderr
+    desk.archive.unlink()
+    older = re.sub(rb'("at":\s*1)7', rb"\g<1>2", whole[: whole.index(b"manifest.json.age")])
+    assert older != whole[: len(older)]
+    part.write_bytes(older)
+    assert "begun anew" in desk.export().stderr
+    desk.import_()
+    assert desk.verify()["equal"]
+
+
+@pytest.mark.parametrize("word", ["let-me-in\r\nX-Other: 1", "l\u00e4t-me-in"])
+def test_a_token_that_is_none_is_never_shown(wire_fleet: WireFleet, word: str) -> None:
+    desk = Desk(wire_fleet, "2.2.1", "3.8.1", word="let-me-in")
+    filled(desk)
+    desk.export()
+    desk.env["WIRE_ST2_TOKEN"] = word
+    refused = desk.import_(code=2)
+    assert "not one word of plain characters" in refused.stderr and "me-in" not in refused.stderr, refused.stderr
 
 
 def test_collisions_are_listed_and_decided_by_a_flag(desk: Desk) -> None:
