@@ -46,7 +46,7 @@ content: setup ## ten thousand keys from release to release, proved equal, besid
 	.venv/bin/python -m pytest tests/lab/test_content.py -m long -s
 
 bench-downtime: setup ## downtime beside a plain script of the upgrade page's commands; some hours; writes docs/downtime.md
-	.venv/bin/python -m bench.downtime --no-backup
+	.venv/bin/python -m bench.downtime --backup both
 
 check: setup ## ruff and mypy --strict
 	$(INVOKE) dev.check

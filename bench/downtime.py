@@ -24,6 +24,7 @@ from lab.fleet import Fleet
 
 PORT_BASE = 23010
 WAYS = ("script", "stormlift")
+BACKUPS = {"with": (True,), "without": (False,), "both": (True, False)}
 
 
 class Boxes(Protocol):
@@ -52,15 +53,16 @@ def asked(argv: Sequence[str]) -> Asked:
     parser = argparse.ArgumentParser(prog="python -m bench.downtime", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; 0 writes the page alone")
     parser.add_argument("--delay", type=float, action="append", help="seconds a package takes; again for another one")
-    parser.add_argument("--no-backup", action="store_true", help="measure both without their dumps, too")
+    parser.add_argument(
+        "--backup", choices=sorted(BACKUPS), default="with", help="with their dumps, without, or both ways"
+    )
     parser.add_argument("--hosts", default="apt1,yum1", help="apt1, yum1 or both")
     parser.add_argument("--fleet", type=int, default=0, help="the number of the fleet: several run side by side")
     found = parser.parse_args(argv)
     hosts = tuple(found.hosts.split(","))
     if unknown := sorted({*hosts} - {"apt1", "yum1"}):
         parser.error(f"--hosts {unknown[0]}: only apt1 and yum1 are boxes with everything on them")
-    backups = (True, False) if found.no_backup else (True,)
-    return Asked(found.rounds, tuple(found.delay or (2.0, 0.0)), backups, hosts, found.fleet)
+    return Asked(found.rounds, tuple(found.delay or (2.0, 0.0)), BACKUPS[found.backup], hosts, found.fleet)
 
 
 def measure(boxes: Boxes, want: Asked, run: str, commit: str, say: Callable[[str], None]) -> Iterator[Round]:

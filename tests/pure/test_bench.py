@@ -218,7 +218,7 @@ def test_both_ways_take_turns_and_who_goes_first_alternates() -> None:
 
 def test_what_is_asked_for_has_defaults_and_limits(capsys: pytest.CaptureFixture[str]) -> None:
     assert asked([]) == Asked(5, (2.0, 0.0), (True,), ("apt1", "yum1"))
-    assert asked(["--rounds", "3", "--delay", "0", "--no-backup", "--hosts", "yum1", "--fleet", "4"]) == Asked(
+    assert asked(["--rounds", "3", "--delay", "0", "--backup", "both", "--hosts", "yum1", "--fleet", "4"]) == Asked(
         3, (0.0,), (True, False), ("yum1",), 4
     )
     with pytest.raises(SystemExit, match="2"):
