@@ -343,7 +343,7 @@ def test_what_key_load_takes_from_a_file(filled: Filled) -> None:
         return
     cipher = next(item["value"] for item in keys_of(fleet) if item["secret"])
     items = [
-        {"name": "one", "value": "v", "scope": "st2kv.user", "user": "alice", "secret": True, "ttl": 3600},
+        {"name": "one", "value": "v", "scope": "st2kv.user", "user": "stanley", "secret": True, "ttl": 3600},
         {"name": "two", "value": cipher, "encrypted": True, "secret": True},
         {"name": "three", "value": [1, 2]},
     ]
@@ -351,7 +351,7 @@ def test_what_key_load_takes_from_a_file(filled: Filled) -> None:
     assert tried(fleet, HOST, "st2", "key", "load", "/tmp/keys.json").returncode == 1, "a list is no string"
     fleet.execute(HOST, "st2", "key", "load", "-c", "/tmp/keys.json")
     found = {item["name"]: item for item in keys_of(fleet)}
-    one = found["alice:one"]
+    one = found["stanley:one"]
     assert (one["scope"], one["secret"], "expire_timestamp" in one) == ("st2kv.user", True, True)
     assert (found["two"]["value"] == cipher, found["two"]["secret"]) == (number(release) >= (3, 0), True)
     assert (found["three"]["value"], found["three"]["scope"]) == ("[1, 2]", "st2kv.system")
