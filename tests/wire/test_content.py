@@ -9,11 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyrage
 import pytest
 
+from rollout.content.compare import compare
+from rollout.content.items import Identity, print_of
+from rollout.errors import Inhibited
+from tasks.content_import import Decision, refuse_moved
+from tasks.content_sides import Place, Side
 from tasks.edge import ROOT
 from tests.wire.fleet import WireFleet
 from tests.wire.instance import API_KEYS, KEYS, Instance
@@ -258,6 +264,42 @@ def test_a_link_that_breaks_while_items_are_written_leaves_what_is_written(desk:
     desk.new.before_put = lambda body: None
     desk.import_()
     assert there(desk) == wanted
+
+
+def test_what_changes_there_after_it_was_compared_is_not_written_over() -> None:
+    one, two = (Identity("key", name, "system") for name in "ab")
+    old = {each: print_of(CANARY, b"salt") for each in (one, two)}
+    shown = {one: print_of("theirs", b"salt", 100.0)}
+    decision = Decision(compare(old, shown, 0.0), "replace", shown)
+    at = cast(Place, SimpleNamespace(deployment=SimpleNamespace(name="after")))
+    refuse_moved(at, decision, Side("after", "3.8.1", prints={one: print_of("theirs", b"salt", 100.4)}))
+    for there in ({}, {one: print_of("newer", b"salt")}, {**shown, two: print_of(CANARY, b"salt")}):
+        with pytest.raises(Inhibited, match="1 items have changed there since"):
+            refuse_moved(at, decision, Side("after", "3.8.1", prints=there))
+
+
+def test_root_s_own_client_with_a_file_that_is_none_gives_nothing_away(wire_fleet: WireFleet) -> None:
+    desk = Desk(wire_fleet, "2.2.1", "3.8.1", word="")
+    desk.new.word = "let-me-in"  # and the inventory says nothing of it
+    filled(desk)
+    desk.export()
+    client = desk.new.box.directory / "client"
+    client.mkdir()
+    (client / "config").write_text("api_key = never-shown\n")
+    (client / "token-root").write_text("{")
+    refused = desk.import_(code=2)
+    assert "the API wants credentials" in refused.stderr and "never-shown" not in refused.stderr, refused.stderr
+
+
+def test_a_certificate_that_cannot_be_signed_is_not_left(desk: Desk) -> None:
+    filled(desk)
+    desk.export()
+    desk.import_()
+    locked, paper = desk.fleet.directory / "locked", desk.fleet.directory / "certificate.json"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "a passphrase", "-f", str(locked)], check=True)
+    words = ("content.verify", *desk.from_(), "--certificate", str(paper), "--sign-with", str(locked))
+    desk.env["SSH_AUTH_SOCK"] = ""
+    assert "passphrase" in desk.types(*words, code=2).stderr and not paper.exists()
 
 
 def test_of_several_deployments_those_that_are_left_are_exported(desk: Desk) -> None:
